@@ -1,0 +1,328 @@
+"""The training engine: the one module that knows skorch.
+
+Training data live on the device as tensors. A batch is a selection of rows there, loss
+terms are collected there, and the host reads them once an epoch.
+"""
+
+import math
+from contextlib import contextmanager
+
+import pandas as pd
+import skorch
+import torch
+from skorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    EpochTimer,
+    GradientNormClipping,
+    LRScheduler,
+    PrintLog,
+)
+from skorch.helper import predefined_split
+from skorch.utils import noop
+from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR
+from torch.utils.data import TensorDataset
+
+__all__ = [
+    "DeviceBatches",
+    "SeriesNet",
+    "fit_net",
+    "isolated_random_state",
+    "resolve_device",
+]
+
+
+def resolve_device(device):
+    """The torch device that a ``device`` parameter means.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        ``"auto"`` is CUDA where there is one.
+
+    Returns
+    -------
+    torch.device
+
+    Raises
+    ------
+    ValueError
+        When the device is unknown or not there.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        resolved = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(
+            f"device must be 'auto', 'cpu', 'cuda' or 'cuda:<index>', got {device!r} "
+            "instead."
+        ) from error
+    if resolved.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (resolved.index or 0) >= count:
+            raise ValueError(
+                f"device={device!r} was asked for, but torch sees {count} CUDA "
+                "device(s)."
+            )
+    return resolved
+
+
+@contextmanager
+def isolated_random_state(seed, device):
+    """Seed torch for a block of code and hand its random state back afterwards.
+
+    Layers draw their first weights and dropout its masks from the global generator
+    only, so it is borrowed rather than avoided.
+    """
+    cuda = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.random.default_generator.manual_seed(seed)
+        if cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
+class DeviceBatches:
+    """Batches of a tensor data set by selecting rows on its own device.
+
+    The rows are dealt out evenly: no last batch is much smaller than the others, and a
+    lone row is taken twice, because batch statistics need two.
+    """
+
+    def __init__(self, dataset, batch_size, shuffle=False):
+        self.tensors = dataset.tensors
+        self.n_batches = math.ceil(len(dataset) / batch_size)
+        self.shuffle = shuffle
+
+    def __len__(self):
+        return self.n_batches
+
+    def __iter__(self):
+        first = self.tensors[0]
+        n_samples, device = len(first), first.device
+        if self.shuffle:
+            order = torch.randperm(n_samples, device=device)
+        else:
+            order = torch.arange(n_samples, device=device)
+        for rows in order.tensor_split(self.n_batches):
+            if len(rows) == 1:
+                rows = rows.repeat(2)
+            yield tuple(tensor[rows] for tensor in self.tensors), None
+
+
+class SeriesNet(skorch.NeuralNet):
+    """A skorch net whose module returns the terms of its own loss.
+
+    Beside what skorch records, the history has the mean of every loss term of every
+    epoch, and the module's own epoch metrics.
+
+    Parameters
+    ----------
+    module : sktsrep.nn.TrainingModule
+        The network.
+    amp : bool
+        Forward passes in bfloat16 where torch deems it safe.
+    **kwargs
+        Parameters of :class:`skorch.NeuralNet`.
+    """
+
+    def __init__(self, module, *, amp=False, **kwargs):
+        self.amp = amp
+        super().__init__(module, **kwargs)
+
+    @property
+    def _default_callbacks(self):
+        return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]
+
+    def torch_compile(self, module, name):
+        """Compile in place, which pickles and keeps the module's other methods."""
+        if self.compile and name == "module":
+            for part in module.children():
+                part.compile(**self.get_params_for("compile"))
+        return module
+
+    def infer(self, x, **fit_params):
+        """Loss terms of a batch of tensors that are on the device already."""
+        device = torch.device(self.device)
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.amp):
+            return self.module_(*x)
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Sum of the loss terms."""
+        return sum(term for name, term in y_pred.items() if name.endswith("_loss"))
+
+    def train_step(self, batch, **fit_params):
+        """One optimiser step, then the module's updates without gradient."""
+        step = super().train_step(batch, **fit_params)
+        self.n_steps_ += 1
+        self.module_.after_step(self.n_steps_ / self.n_total_steps_)
+        return step
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """As skorch's, but the loss is read from the device once an epoch."""
+        if iterator is None:
+            return
+        terms = []
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            terms.append(
+                {"loss": step["loss"].detach()}
+                | {name: term.detach() for name, term in step["y_pred"].items()}
+            )
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        means = {
+            name: torch.stack([term[name] for term in terms]).mean()
+            for name in terms[0]
+        }
+        self._record_epoch(means, prefix)
+        if training:
+            for name, value in self.module_.epoch_metrics().items():
+                self.history.record(name, value.item())
+
+    def _record_epoch(self, means, prefix):
+        for name, value in means.items():
+            # A term of the training loss goes by its own name.
+            known = name != "loss" and prefix == "train"
+            self.history.record(name if known else f"{prefix}_{name}", value.item())
+        loss = f"{prefix}_loss"
+        losses = self.history[:, loss]
+        if not math.isfinite(losses[-1]):
+            raise ValueError(
+                f"Training diverged: {loss} is {losses[-1]} in epoch {len(losses)}. "
+                "Try a smaller lr or gradient_clip, or scale the data."
+            )
+        self.history.record(f"{loss}_best", losses[-1] == min(losses))
+
+
+class _ScikitLearnCallbacks(Callback):
+    """Tell an estimator's scikit-learn callbacks about every epoch."""
+
+    def __init__(self, estimator, context):
+        self.estimator = estimator
+        self.context = context
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.epoch_ = self.context.subcontext(task_name="epoch")
+        self.epoch_.call_on_fit_task_begin(estimator=self.estimator)
+
+    def on_epoch_end(self, net, **kwargs):
+        if self.epoch_.call_on_fit_task_end(
+            estimator=self.estimator, reconstruction_attributes={"net_": net}
+        ):
+            raise KeyboardInterrupt  # skorch's way to end training between epochs
+
+
+def _callbacks(estimator, context, n_steps):
+    schedule = LRScheduler(CosineAnnealingLR, T_max=n_steps, step_every="batch")
+    callbacks = [
+        ("schedule", schedule),
+        ("scikit_learn", _ScikitLearnCallbacks(estimator, context)),
+    ]
+    if estimator.gradient_clip is not None:
+        clip = GradientNormClipping(estimator.gradient_clip)
+        callbacks.append(("gradient_clip", clip))
+    if estimator.early_stopping:
+        stop = EarlyStopping(
+            patience=estimator.n_iter_no_change, load_best=True, sink=noop
+        )
+        callbacks.append(("early_stopping", stop))
+    return callbacks + list(estimator.callbacks or [])
+
+
+def _split(tensors, fraction):
+    """Training and validation data set; the latter None without a fraction."""
+    if fraction is None:
+        return TensorDataset(*tensors), None
+    n_samples = len(tensors[0])
+    n_valid = max(1, round(fraction * n_samples))
+    if n_valid >= n_samples:
+        raise ValueError(
+            f"With n_samples={n_samples} and validation_fraction={fraction}, the "
+            "resulting train set will be empty."
+        )
+    order = torch.randperm(n_samples).to(tensors[0].device)
+    train, valid = order[n_valid:], order[:n_valid]
+    return (
+        TensorDataset(*(tensor[train] for tensor in tensors)),
+        TensorDataset(*(tensor[valid] for tensor in tensors)),
+    )
+
+
+def _n_epochs(estimator, n_batches):
+    """Epochs of a fit; with "auto", optimiser steps bound it, not epochs."""
+    if estimator.max_epochs != "auto":
+        return estimator.max_epochs
+    return max(1, round(estimator._auto_steps / n_batches))
+
+
+def fit_net(estimator, module, module_params, tensors, seed):
+    """Train a module with an estimator's training parameters.
+
+    Sets ``net_``, ``history_`` and ``n_iter_`` on the estimator, once all is done.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Has the training parameters and scikit-learn's callback support.
+    module : type
+        Subclass of :class:`sktsrep.nn.TrainingModule`.
+    module_params : dict
+        Its arguments.
+    tensors : sequence of Tensor
+        Training data on the device to train on; the arguments of ``forward``.
+    seed : int
+        Decides weights, batches, augmentations and dropout.
+    """
+    device = tensors[0].device
+    with isolated_random_state(seed, device):
+        fraction = estimator.validation_fraction if estimator.early_stopping else None
+        train, valid = _split(tensors, fraction)
+        n_batches = math.ceil(len(train) / estimator.batch_size)
+        n_epochs = _n_epochs(estimator, n_batches)
+        context = estimator._init_callback_context(max_subtasks=n_epochs)
+        net = SeriesNet(
+            module,
+            **{f"module__{name}": value for name, value in module_params.items()},
+            amp=estimator.amp,
+            compile=estimator.compile,
+            criterion=nn.Identity,
+            optimizer=torch.optim.AdamW,
+            optimizer__fused=True,
+            optimizer__weight_decay=estimator.weight_decay,
+            optimizer__param_groups=[("*codebook", {"weight_decay": 0.0})],
+            lr=estimator.lr,
+            max_epochs=n_epochs,
+            batch_size=estimator.batch_size,
+            iterator_train=DeviceBatches,
+            iterator_train__shuffle=True,
+            iterator_valid=DeviceBatches,
+            train_split=None if valid is None else predefined_split(valid),
+            callbacks=_callbacks(estimator, context, n_epochs * n_batches),
+            device=str(device),
+            verbose=estimator.verbose,
+        )
+        net.n_steps_, net.n_total_steps_ = 0, n_epochs * n_batches
+        net.initialize()
+        net.module_.start(*train.tensors)
+        context.call_on_fit_task_begin(estimator=estimator)
+        net.partial_fit(train)
+    estimator.history_ = _history_frame(net)
+    estimator.n_iter_ = len(net.history)
+    # Predicting needs neither optimiser nor callbacks, which may hold device memory.
+    net.trim_for_prediction()
+    estimator.net_ = net
+    context.call_on_fit_task_end(estimator=estimator, reconstruction_attributes={})
+
+
+def _history_frame(net):
+    """Loss terms and metrics, one row an epoch."""
+    hidden = ("batches", "event_")
+    rows = [
+        {key: row[key] for key in row if not key.startswith(hidden)}
+        for row in net.history
+    ]
+    return pd.DataFrame(rows).set_index("epoch") if rows else pd.DataFrame()

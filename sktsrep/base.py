@@ -1,0 +1,328 @@
+"""What the estimators share: validation, devices, chunked inference, parameters."""
+
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_array, check_random_state, validate_data
+
+from sktsrep._net import resolve_device
+from sktsrep.nn import STFT
+
+__all__ = [
+    "SpectralEstimator",
+    "TorchEstimator",
+    "as_series",
+    "random_seed",
+    "resolve_hop_length",
+    "to_tensor",
+    "validate_codes",
+    "validate_series",
+]
+
+_FLOATS = [np.float64, np.float32, np.float16]
+
+# Rows a forward pass takes without gradient. The number is fixed and the last chunk is
+# filled up: matrix kernels differ in the last bit between batch sizes, and a row's
+# result must not depend on what is beside it.
+_CHUNK = {"cpu": 64, "cuda": 1024}
+
+
+def validate_series(estimator, X, *, reset, allow_nan=False):
+    """Check a collection of series, or of their spectrograms.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its ``n_features_in_``, ``feature_names_in_`` and ``sample_shape_`` are set or
+        checked.
+    X : array-like
+        ``(n_samples, n_timepoints)``, ``(n_samples, n_channels, n_timepoints)``, or a
+        spectrogram ``(n_samples, 2 * n_channels, n_freqs, n_frames)``.
+    reset : bool
+        True in ``fit``.
+    allow_nan : bool
+        Whether NaN may stand for missing values.
+
+    Returns
+    -------
+    ndarray
+        Of two to four dimensions, floating point; the input's float dtype is kept.
+
+    Raises
+    ------
+    ValueError
+        For the wrong number of dimensions, sizes that differ from those of ``fit``,
+        NaN or infinity, text, complex numbers, no samples.
+    TypeError
+        For sparse data.
+    """
+    X = validate_data(
+        estimator,
+        X,
+        reset=reset,
+        dtype=_FLOATS,
+        allow_nd=True,
+        ensure_all_finite="allow-nan" if allow_nan else True,
+    )
+    name = type(estimator).__name__
+    if X.ndim > 4:
+        raise ValueError(
+            f"Found array with dim {X.ndim}. {name} expected <= 4: (n_samples, "
+            "n_timepoints), (n_samples, n_channels, n_timepoints), or a spectrogram."
+        )
+    if 0 in X.shape:
+        raise ValueError(
+            f"Found array with shape {X.shape} while a minimum of 1 is required in "
+            f"every axis by {name}."
+        )
+    if reset:
+        estimator.sample_shape_ = X.shape[1:]
+    elif X.shape[1:] != estimator.sample_shape_:
+        raise ValueError(
+            f"X has samples of shape {X.shape[1:]}, but {name} is expecting samples "
+            f"of shape {estimator.sample_shape_} as input."
+        )
+    return X
+
+
+def validate_codes(codes, n_tokens, n_codes):
+    """Check tokens against the size of a codebook.
+
+    Parameters
+    ----------
+    codes : array-like of shape (n_samples, n_tokens)
+        Integers; floats without fraction pass.
+    n_tokens : int or None
+        Tokens a series; None for any.
+    n_codes : int or None
+        Size of the codebook; None for any.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_tokens), int64
+
+    Raises
+    ------
+    ValueError
+        For other shapes, fractions, and indices out of range.
+
+    Examples
+    --------
+    >>> validate_codes([[0.0, 1.0]], n_tokens=2, n_codes=2)
+    array([[0, 1]])
+    """
+    codes = check_array(codes, input_name="codes")
+    whole = codes.astype(np.int64)
+    if not np.array_equal(whole, codes):
+        raise ValueError(
+            "Codes must be integers, got fractions. Series need a tokenizer."
+        )
+    if n_tokens is not None and codes.shape[1] != n_tokens:
+        raise ValueError(
+            f"codes has {codes.shape[1]} tokens, but {n_tokens} tokens are expected."
+        )
+    if whole.min() < 0 or (n_codes is not None and whole.max() >= n_codes):
+        raise ValueError(
+            f"Codes must lie in [0, {n_codes or 'n_codes'}), got values from "
+            f"{whole.min()} to {whole.max()}."
+        )
+    return whole
+
+
+def random_seed(random_state):
+    """A seed for torch from a scikit-learn ``random_state``."""
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def to_tensor(X, device):
+    """A copy of an array on the device, float16 as float32."""
+    if X.dtype == np.float16:
+        X = X.astype(np.float32)
+    return torch.tensor(X, device=device)
+
+
+def as_series(x):
+    """(n_samples, n_timepoints) gets a channel axis; three axes stay."""
+    return x.unsqueeze(1) if x.ndim == 2 else x
+
+
+def resolve_hop_length(n_fft, hop_length):
+    """The hop in timepoints; None is a quarter of the window.
+
+    Parameters
+    ----------
+    n_fft : int
+        Length of the window.
+    hop_length : int or None
+        As given.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        When frames would not overlap.
+
+    Examples
+    --------
+    >>> resolve_hop_length(8, None)
+    2
+    """
+    if hop_length is None:
+        return max(n_fft // 4, 1)
+    if hop_length >= n_fft:
+        raise ValueError(
+            f"hop_length must be less than n_fft={n_fft}, so that frames overlap, got "
+            f"{hop_length} instead."
+        )
+    return hop_length
+
+
+class TorchEstimator(CallbackSupportMixin, BaseEstimator):
+    """Base of the estimators that hold a trained ``net_``."""
+
+    _parameter_constraints = {
+        "max_epochs": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "amp": ["boolean"],
+        "compile": ["boolean"],
+        "device": [str, torch.device],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+        "callbacks": [list, None],
+    }
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    @property
+    def _module(self):
+        """The trained torch module, in evaluation mode."""
+        return self.net_.module_.eval()
+
+    def _predict_chunks(self, function, *tensors):
+        """Apply ``function`` to rows of host tensors; tensors come back on the host.
+
+        The device is the net's; the function sees chunks of one fixed size.
+        """
+        device = torch.device(self.net_.device)
+        size = _CHUNK.get(device.type, 1024)
+        outputs = []
+        with torch.inference_mode():
+            for chunk in zip(*(t.split(size) for t in tensors), strict=True):
+                n_rows = len(chunk[0])
+                rows = torch.arange(size).clamp(max=n_rows - 1)
+                result = function(*(part[rows].to(device) for part in chunk))
+                outputs.append(result[:n_rows].cpu())
+        return torch.cat(outputs)
+
+
+class SpectralEstimator(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEstimator
+):
+    """Base of the estimators that learn from series or from their spectrograms.
+
+    Both ways lead through the spectrogram: series are transformed and transformed
+    back, so that the same series gives the same bits either way.
+    """
+
+    _parameter_constraints = {
+        "n_fft": [Interval(Integral, 2, None, closed="left")],
+        "hop_length": [Interval(Integral, 1, None, closed="left"), None],
+        "max_tokens": [Interval(Integral, 1, None, closed="left")],
+        "hidden_dim": [Interval(Integral, 1, None, closed="left")],
+        "n_blocks": [Interval(Integral, 1, None, closed="left")],
+        **TorchEstimator._parameter_constraints,
+    }
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32", "float16"]
+        return tags
+
+    def _make_stft(self, sample_shape, dtype, device):
+        """The transform for the dtype and, of spectrograms, the number of bins."""
+        n_fft = self.n_fft
+        if len(sample_shape) == 3 and n_fft // 2 + 1 != sample_shape[1]:
+            n_fft = 2 * (sample_shape[1] - 1)  # as the STFTTransformer upstream has it
+        hop_length = resolve_hop_length(n_fft, self.hop_length)
+        window = torch.hann_window(n_fft, dtype=dtype, device=device)
+        return STFT(n_fft, hop_length, window)
+
+    def _whole_hops(self, x):
+        """Series (n_samples, n_channels, time) of whole hops, and their STFT."""
+        stft = self._make_stft(x.shape[1:], x.dtype, x.device)
+        spectrogram = x if x.ndim == 4 else stft(as_series(x))
+        n_timepoints = max((spectrogram.shape[-1] - 1) * stft.hop_length, 1)
+        return stft.inverse(spectrogram, n_timepoints), stft
+
+    def _fit_series(self, X):
+        """Learn shape and scale; standardised float32 series on the device."""
+        if X.ndim == 4 and (X.shape[1] % 2 or X.shape[2] < 2):
+            raise ValueError(
+                f"A spectrogram of shape {X.shape} has no real and imaginary parts: "
+                "use STFTTransformer(output='real_imag', flatten=False)."
+            )
+        series, stft = self._whole_hops(to_tensor(X, resolve_device(self.device)))
+        mean = series.double().mean(dim=(0, 2)).unsqueeze(1)  # (channels, 1)
+        scale = series.double().std(dim=(0, 2), correction=0).unsqueeze(1)
+        # Rounding leaves a constant series with a scale of about its own precision.
+        rounding = 10 * torch.finfo(series.dtype).eps * mean.abs()
+        self.mean_ = mean.cpu().numpy()
+        self.scale_ = torch.where(scale > rounding, scale, 1.0).cpu().numpy()
+        self._dtype = X.dtype
+        self._backbone_params = dict(
+            n_channels=series.shape[1],
+            n_timepoints=series.shape[2],
+            n_fft=stft.n_fft,
+            hop_length=stft.hop_length,
+            max_tokens=self.max_tokens,
+            hidden_dim=self.hidden_dim,
+            n_blocks=self.n_blocks,
+        )
+        return self._standardise(series)
+
+    def _standardise(self, series):
+        mean = torch.as_tensor(self.mean_, device=series.device)
+        scale = torch.as_tensor(self.scale_, device=series.device)
+        return ((series - mean) / scale).float()
+
+    def _apply(self, X, function):
+        """Rows of ``function(standardised series)`` for checked ``X``."""
+
+        def on_device(chunk):
+            series, _ = self._whole_hops(chunk)
+            return function(self._standardise(series))
+
+        return self._predict_chunks(on_device, to_tensor(X, "cpu")).numpy()
+
+    def _restore(self, series):
+        """Undo :meth:`_fit_series`: samples of the shape and dtype that ``fit`` saw."""
+        x = torch.as_tensor(series).double()
+        x = x * torch.as_tensor(self.scale_) + torch.as_tensor(self.mean_)
+        if len(self.sample_shape_) == 3:
+            x = self._make_stft(self.sample_shape_, x.dtype, x.device)(x)
+        else:
+            x = x[..., : self.sample_shape_[-1]].reshape(len(x), *self.sample_shape_)
+        return x.numpy().astype(self._dtype, copy=False)

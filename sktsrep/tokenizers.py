@@ -1,0 +1,548 @@
+"""Stage 1: series to discrete tokens and to embeddings (NC-VQVAE)."""
+
+from numbers import Integral, Real
+
+import torch
+import torch.nn.functional as F
+from sklearn.base import _fit_context
+from sklearn.callback import with_callbacks
+from sklearn.cluster import MiniBatchKMeans
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from sktsrep._net import fit_net
+from sktsrep.augmentations import augment, resolve_augmentations
+from sktsrep.base import (
+    SpectralEstimator,
+    random_seed,
+    validate_codes,
+    validate_series,
+)
+from sktsrep.nn import (
+    Decoder,
+    Pool,
+    SeriesEncoder,
+    TrainingModule,
+    VectorQuantizer,
+    pool,
+)
+from sktsrep.objectives import (
+    OBJECTIVES,
+    JointEmbedding,
+    Objective,
+    resolve_objective,
+)
+
+__all__ = ["SSLVQTokenizer"]
+
+
+class _Autoencoder(TrainingModule):
+    """NC-VQVAE's first stage; ``forward`` gives the loss terms of a batch of series."""
+
+    def __init__(
+        self,
+        *,
+        code_dim,
+        objective,
+        augmentations,
+        ssl_weight,
+        augmented_weight,
+        quantizer,
+        codebook_init,
+        **backbone,
+    ):
+        super().__init__()
+        self.n_timepoints = backbone["n_timepoints"]
+        self.codebook_init = codebook_init
+        self.augmentations = augmentations
+        self.ssl_weight = ssl_weight
+        self.augmented_weight = augmented_weight
+        self.encoder = SeriesEncoder(out_dim=code_dim, **backbone)
+        self.quantizer = VectorQuantizer(dim=code_dim, **quantizer)
+        self.decoder = Decoder(
+            code_dim,
+            backbone["hidden_dim"],
+            self.encoder.in_channels,
+            self.encoder.sizes[::-1],
+            backbone["n_blocks"],
+        )
+        self.joint_embedding = None
+        if objective is not None:
+            pooled = nn.Sequential(self.encoder, Pool())
+            self.joint_embedding = JointEmbedding(objective, pooled, 2 * code_dim)
+
+    @torch.no_grad()
+    def start(self, x, max_vectors=20_000):
+        """Codes from data: k-means centres of the untrained encoder's output."""
+        n_codes, code_dim = self.quantizer.codebook.shape
+        rows = torch.randperm(len(x), device=x.device)
+        rows = rows[: max(1, max_vectors // self.encoder.sizes[-1])]
+        z = torch.cat([self.encoder(x[chunk]) for chunk in rows.split(256)])
+        vectors = z.movedim(1, -1).flatten(end_dim=1)  # (vectors, code_dim)
+        spread = vectors.std(dim=0, correction=0)
+        if self.codebook_init == "normal":
+            codes = torch.randn(n_codes, code_dim, device=x.device) * spread
+            return self.quantizer.start(codes + vectors.mean(dim=0))
+        # Fewer vectors than codes: the rest of the codes start beside random ones.
+        choice = torch.randint(len(vectors), (n_codes,), device=x.device)
+        jitter = 1e-2 * spread * torch.randn(n_codes, code_dim, device=x.device)
+        codes = vectors[choice] + jitter
+        distinct = vectors.unique(dim=0)
+        n_clusters = min(n_codes, len(distinct))
+        seed = int(torch.randint(2**31 - 1, ()))
+        kmeans = MiniBatchKMeans(n_clusters, random_state=seed, n_init=1, max_iter=20)
+        centres = kmeans.fit(vectors.cpu().numpy()).cluster_centers_
+        codes[:n_clusters] = torch.as_tensor(centres).to(codes)
+        return self.quantizer.start(codes)
+
+    def decode(self, z):
+        """(batch, code_dim, tokens) -> spectrogram and series."""
+        spectrogram = self.decoder(z).float()
+        return spectrogram, self.encoder.series(spectrogram, self.n_timepoints)
+
+    def decode_tokens(self, tokens):
+        """(batch, tokens) -> series."""
+        return self.decode(self.quantizer.lookup(tokens))[1]
+
+    def tokens(self, x):
+        """Series -> tokens."""
+        return self.quantizer.encode(self.encoder(x))
+
+    def embed(self, x, features):
+        """Series -> pooled features (batch, n_features)."""
+        *stages, z = self.encoder.activations(x)
+        z_q = self.quantizer.lookup(self.quantizer.encode(z))
+        maps = {"all": [*stages, z, z_q], "latent": [z], "tokens": [z_q]}[features]
+        return torch.cat([pool(feature_map) for feature_map in maps], dim=1)
+
+    def forward(self, x):
+        """Loss terms of standardised series (batch, channels, time)."""
+        spectrogram = self.encoder.spectrogram(x)
+        z = self.encoder.encoder(spectrogram)
+        z_q, _, terms = self.quantizer(z)
+        decoded, series = self.decode(z_q)
+        terms["time_loss"] = F.mse_loss(series, x)
+        terms["frequency_loss"] = F.mse_loss(decoded, spectrogram)
+        if self.joint_embedding is not None:
+            terms |= self._joint_terms(x, z_q)
+        return terms
+
+    def _joint_terms(self, x, z_q):
+        view = augment(x, self.augmentations)
+        z_view = self.encoder(view)
+        terms = {}
+        if self.augmented_weight:
+            series = self.decode(z_view)[1]
+            terms["augmented_loss"] = self.augmented_weight * F.mse_loss(series, view)
+        joint = self.joint_embedding(pool(z_q), pool(z_view), x, view)
+        return terms | {name: self.ssl_weight * term for name, term in joint.items()}
+
+    def after_step(self, progress):
+        if self.joint_embedding is not None:
+            backbone = nn.Sequential(self.encoder, Pool())
+            self.joint_embedding.follow(backbone, progress)
+
+    def epoch_metrics(self):
+        return self.quantizer.epoch_metrics()
+
+
+def _gives_codes(tokenizer):
+    return tokenizer.output == "codes"
+
+
+class SSLVQTokenizer(SpectralEstimator):
+    """NC-VQVAE tokenizer: vector-quantised auto-encoder with a self-supervised loss.
+
+    Series are transformed to the time-frequency domain, encoded by residual
+    convolutions, quantised and decoded; beside the reconstruction, a non-contrastive
+    loss brings the quantised features of a series and those of an augmented view of
+    it together [1]_.
+
+    Parameters
+    ----------
+    ssl : {"barlow_twins", "byol", "simclr", "vibcreg", "vicreg"}, Objective or None, \
+            default="vibcreg"
+        Self-supervised objective, by name or as an object of
+        :mod:`sktsrep.objectives`; None is a plain VQ-VAE.
+    output : {"embeddings", "codes"}, default="embeddings"
+        What ``transform`` gives: features for a probe, or tokens.
+    features : {"all", "latent", "tokens"}, default="all"
+        What embeddings pool, by mean and maximum over time: every stage of the
+        encoder, the latent map and its quantised version; the latent map; or the
+        quantised version alone, which is all that a generator sees.
+    augmentations : str, callable or list of those, default="warp"
+        How a view is made: a preset's name (``"gauss"``, ``"slice"``, ``"warp"``,
+        ``"crop"``) or functions of tensors, see :mod:`sktsrep.augmentations`.
+    n_codes : int, default=128
+        Size of the codebook.
+    code_dim : int, default=64
+        Dimension of a code.
+    codebook_update : {"ema", "gradient"}, default="ema"
+        Moving averages or the codebook loss.
+    codebook_init : {"kmeans", "normal"}, default="kmeans"
+        Centres of the untrained encoder's output, or Gaussian of its mean and spread.
+    codebook_decay : float, default=0.99
+        Decay of the moving averages.
+    revival_threshold : float, default=0.05
+        Share of fair use below which a code restarts at a random latent vector; 0 for
+        never.
+    commitment_weight : float, default=0.25
+        Weight of the commitment loss.
+    orthogonal_weight : float, default=0.0
+        Weight of the orthogonal regularisation of the codes; only for
+        ``codebook_update="gradient"``.
+    ssl_weight : float, default=0.1
+        Weight of the self-supervised loss.
+    augmented_weight : float, default=0.1
+        Weight of the reconstruction of the augmented view.
+    n_fft : int, default=8
+        Length of the STFT's window in timepoints. Spectrograms bring their own.
+    hop_length : int, default=None
+        Timepoints between frames; None is a quarter of ``n_fft``. For spectrograms,
+        as the :class:`~sktsrep.preprocessing.STFTTransformer` had it.
+    max_tokens : int, default=32
+        The encoder halves the frames until there are no more than this many tokens.
+    hidden_dim : int, default=64
+        Channels of the convolutions.
+    n_blocks : int, default=2
+        Residual blocks a stage.
+    max_epochs : int or "auto", default="auto"
+        Passes over the data; "auto" makes about 1000 optimiser steps.
+    batch_size : int, default=64
+        Series a step.
+    lr : float, default=1e-3
+        Learning rate of AdamW at the start; it falls to zero on a cosine.
+    weight_decay : float, default=1e-4
+        Of AdamW; the codebook has none.
+    gradient_clip : float, default=1.0
+        Largest norm of the gradient; None for no limit.
+    early_stopping : bool, default=False
+        Whether to stop when the loss of held-out series stops falling, and keep the
+        best weights.
+    validation_fraction : float, default=0.1
+        Share of series held out for it.
+    n_iter_no_change : int, default=10
+        Epochs without a lower validation loss before it stops.
+    amp : bool, default=False
+        Forward passes in bfloat16 where torch deems it safe.
+    compile : bool, default=False
+        Compile the network with :func:`torch.compile`.
+    device : str or torch.device, default="auto"
+        "auto" is CUDA where there is one.
+    random_state : int, RandomState instance or None, default=None
+        Decides weights, batches and augmentations.
+    verbose : int, default=0
+        Whether to print a line an epoch.
+    callbacks : list of skorch callbacks, default=None
+        Called during training. Scikit-learn's go to ``set_callbacks``.
+
+    Attributes
+    ----------
+    net_ : SeriesNet
+        The trained skorch net; ``net_.module_`` is the torch module.
+    codebook_ : ndarray of shape (n_codes, code_dim)
+        The codes.
+    token_shape_ : tuple of int
+        Shape of one series' tokens, ``(n_tokens,)``.
+    history_ : DataFrame
+        One row an epoch: every loss term, ``perplexity`` and ``codebook_usage`` (share
+        of codes in use) over the epoch, and its duration in seconds.
+    n_iter_ : int
+        Epochs trained.
+    mean_, scale_ : ndarray of shape (n_channels, 1)
+        Mean and standard deviation of the training data, by channel.
+    sample_shape_ : tuple of int
+        Shape of one sample in ``fit``.
+    n_features_in_ : int
+        Size of the second axis in ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Only when ``X`` has feature names that are all strings.
+
+    References
+    ----------
+    .. [1] Mathisen, Lokna, Lee, Aune 2024, arXiv 2408.16613.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktsrep.tokenizers import SSLVQTokenizer
+    >>> X = np.sin(np.linspace(0, 9, 48) + np.arange(20)[:, None])
+    >>> tokenizer = SSLVQTokenizer(
+    ...     n_codes=8, hidden_dim=8, max_epochs=2, random_state=0, device="cpu"
+    ... )
+    >>> tokenizer.fit_transform(X).shape
+    (20, 272)
+    >>> tokens = tokenizer.encode(X)
+    >>> tokens.shape, tokenizer.decode(tokens).shape
+    ((20, 25), (20, 48))
+    """
+
+    _auto_steps = 1000
+
+    _parameter_constraints = {
+        "ssl": [StrOptions(set(OBJECTIVES)), Objective, None],
+        "output": [StrOptions({"embeddings", "codes"})],
+        "features": [StrOptions({"all", "latent", "tokens"})],
+        "augmentations": [str, callable, list],
+        "n_codes": [Interval(Integral, 2, None, closed="left")],
+        "code_dim": [Interval(Integral, 1, None, closed="left")],
+        "codebook_update": [StrOptions({"ema", "gradient"})],
+        "codebook_init": [StrOptions({"kmeans", "normal"})],
+        "codebook_decay": [Interval(Real, 0, 1, closed="left")],
+        "revival_threshold": [Interval(Real, 0, 1, closed="left")],
+        "commitment_weight": [Interval(Real, 0, None, closed="left")],
+        "orthogonal_weight": [Interval(Real, 0, None, closed="left")],
+        "ssl_weight": [Interval(Real, 0, None, closed="left")],
+        "augmented_weight": [Interval(Real, 0, None, closed="left")],
+        **SpectralEstimator._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        ssl="vibcreg",
+        *,
+        output="embeddings",
+        features="all",
+        augmentations="warp",
+        n_codes=128,
+        code_dim=64,
+        codebook_update="ema",
+        codebook_init="kmeans",
+        codebook_decay=0.99,
+        revival_threshold=0.05,
+        commitment_weight=0.25,
+        orthogonal_weight=0.0,
+        ssl_weight=0.1,
+        augmented_weight=0.1,
+        n_fft=8,
+        hop_length=None,
+        max_tokens=32,
+        hidden_dim=64,
+        n_blocks=2,
+        max_epochs="auto",
+        batch_size=64,
+        lr=1e-3,
+        weight_decay=1e-4,
+        gradient_clip=1.0,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        amp=False,
+        compile=False,
+        device="auto",
+        random_state=None,
+        verbose=0,
+        callbacks=None,
+    ):
+        self.ssl = ssl
+        self.output = output
+        self.features = features
+        self.augmentations = augmentations
+        self.n_codes = n_codes
+        self.code_dim = code_dim
+        self.codebook_update = codebook_update
+        self.codebook_init = codebook_init
+        self.codebook_decay = codebook_decay
+        self.revival_threshold = revival_threshold
+        self.commitment_weight = commitment_weight
+        self.orthogonal_weight = orthogonal_weight
+        self.ssl_weight = ssl_weight
+        self.augmented_weight = augmented_weight
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.max_tokens = max_tokens
+        self.hidden_dim = hidden_dim
+        self.n_blocks = n_blocks
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.gradient_clip = gradient_clip
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.amp = amp
+        self.compile = compile
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self.callbacks = callbacks
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    @with_callbacks
+    def fit(self, X, y=None):
+        """Train the tokenizer; no labels are used.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_timepoints), (n_samples, n_channels, \
+                n_timepoints) or (n_samples, 2 * n_channels, n_freqs, n_frames)
+            Series or, with four axes, the output of
+            :class:`~sktsrep.preprocessing.STFTTransformer`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        if self.orthogonal_weight and self.codebook_update == "ema":
+            raise ValueError(
+                "orthogonal_weight needs codebook_update='gradient': moving averages "
+                "would wipe its effect out at every step."
+            )
+        params = self._module_params()
+        X = validate_series(self, X, reset=True)
+        series = self._fit_series(X)
+        fit_net(
+            self,
+            _Autoencoder,
+            params | self._backbone_params,
+            [series],
+            random_seed(self.random_state),
+        )
+        module = self._module
+        self.codebook_ = module.quantizer.codebook.detach().cpu().numpy().copy()
+        self.token_shape_ = (module.encoder.sizes[-1],)
+        return self
+
+    def _module_params(self):
+        return dict(
+            code_dim=self.code_dim,
+            objective=resolve_objective(self.ssl),
+            augmentations=resolve_augmentations(self.augmentations),
+            ssl_weight=self.ssl_weight,
+            augmented_weight=self.augmented_weight,
+            codebook_init=self.codebook_init,
+            quantizer=dict(
+                n_codes=self.n_codes,
+                update=self.codebook_update,
+                decay=self.codebook_decay,
+                commitment_weight=self.commitment_weight,
+                orthogonal_weight=self.orthogonal_weight,
+                revival_threshold=self.revival_threshold,
+            ),
+        )
+
+    @property
+    def _n_features_out(self):
+        if self.output == "codes":
+            return self.token_shape_[0]
+        n_stages = len(self._module.encoder.sizes)
+        all_features = 2 * (n_stages * self.hidden_dim + 2 * self.code_dim)
+        return all_features if self.features == "all" else 2 * self.code_dim
+
+    def transform(self, X):
+        """Embeddings or codes of series, as ``output`` says.
+
+        Parameters
+        ----------
+        X : array-like of the shape that ``fit`` saw
+            Series or spectrograms.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features) or (n_samples, n_tokens)
+            Embeddings in the float dtype of ``X``, or codes (int64).
+        """
+        if self.output == "codes":
+            return self.encode(X)
+        X = self._check(X)
+        module, features = self._module, self.features
+        embeddings = self._apply(X, lambda series: module.embed(series, features))
+        return embeddings.astype(X.dtype, copy=False)
+
+    def _check(self, X):
+        check_is_fitted(self)
+        return validate_series(self, X, reset=False)
+
+    def encode(self, X):
+        """Tokens of series.
+
+        Parameters
+        ----------
+        X : array-like of the shape that ``fit`` saw
+            Series or spectrograms.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_tokens), int64
+            Indices into ``codebook_``.
+        """
+        X = self._check(X)
+        return self._apply(X, self._module.tokens)
+
+    def decode(self, codes):
+        """Series of tokens.
+
+        Parameters
+        ----------
+        codes : array-like of shape (n_samples, n_tokens), int
+            Indices into ``codebook_``.
+
+        Returns
+        -------
+        ndarray
+            Of the sample shape and dtype that ``fit`` saw.
+        """
+        check_is_fitted(self)
+        codes = validate_codes(codes, self.token_shape_[0], self.n_codes)
+        series = self._predict_chunks(self._module.decode_tokens, torch.tensor(codes))
+        return self._restore(series)
+
+    @available_if(_gives_codes)
+    def inverse_transform(self, X):
+        """Series of tokens, the same as :meth:`decode`; only with ``output="codes"``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_tokens), int
+            Indices into ``codebook_``.
+
+        Returns
+        -------
+        ndarray
+            Of the sample shape and dtype that ``fit`` saw.
+        """
+        return self.decode(X)
+
+    def reconstruct(self, X):
+        """Encode and decode.
+
+        Parameters
+        ----------
+        X : array-like of the shape that ``fit`` saw
+            Series or spectrograms.
+
+        Returns
+        -------
+        ndarray
+            Of the same shape, in the dtype that ``fit`` saw.
+        """
+        return self.decode(self.encode(X))
+
+    def score(self, X, y=None):
+        """Negative mean squared reconstruction error of the standardised series.
+
+        Parameters
+        ----------
+        X : array-like of the shape that ``fit`` saw
+            Series or spectrograms.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        float
+            At most 0; higher is better, so that it can be searched without labels.
+        """
+        X = self._check(X)
+        module = self._module
+
+        def squared_error(series):
+            decoded = module.decode_tokens(module.tokens(series))
+            return (decoded - series).square().mean(dim=(1, 2))
+
+        return -float(self._apply(X, squared_error).mean())
