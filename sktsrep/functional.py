@@ -381,8 +381,8 @@ def iterative_normalization(z, n_iterations=5, eps=1e-5):
 
     Parameters
     ----------
-    z : Tensor of shape (batch, features)
-        Features to centre and decorrelate over the batch.
+    z : Tensor of shape (..., batch, features)
+        Features to centre and decorrelate over the batch; leading axes are apart.
     n_iterations : int
         Newton iterations; more come nearer to full whitening.
     eps : float
@@ -390,11 +390,11 @@ def iterative_normalization(z, n_iterations=5, eps=1e-5):
 
     Returns
     -------
-    whitened : Tensor of shape (batch, features)
+    whitened : Tensor of shape (..., batch, features)
         The batch, centred and whitened.
-    mean : Tensor of shape (features,)
+    mean : Tensor of shape (..., features)
         Batch mean.
-    whitening : Tensor of shape (features, features)
+    whitening : Tensor of shape (..., features, features)
         Symmetric matrix, about the inverse square root of the covariance.
 
     References
@@ -410,15 +410,15 @@ def iterative_normalization(z, n_iterations=5, eps=1e-5):
     >>> torch.allclose(white.T @ white / 4, torch.eye(2), atol=1e-3)
     True
     """
-    batch, features = z.shape
-    mean = z.mean(dim=0)
-    centred = z - mean
+    batch, features = z.shape[-2:]
+    mean = z.mean(dim=-2)
+    centred = z - mean.unsqueeze(-2)
     identity = torch.eye(features, dtype=z.dtype, device=z.device)
-    covariance = centred.T @ centred / batch + eps * identity
+    covariance = centred.mT @ centred / batch + eps * identity
     # The iteration converges for matrices of norm below one: divide by the trace.
-    trace = covariance.trace()
+    trace = covariance.diagonal(dim1=-2, dim2=-1).sum(dim=-1)[..., None, None]
     normalised = covariance / trace
-    root = identity
+    root = identity.expand_as(covariance)
     for _ in range(n_iterations):
         root = 1.5 * root - 0.5 * (root @ root @ root @ normalised)
     whitening = root / trace.sqrt()
@@ -719,7 +719,7 @@ def mask_fraction(progress, schedule="cosine"):
     return 1 - progress ** exponents[schedule]
 
 
-def n_masked_tokens(step, n_steps, n_unknown, schedule="cosine"):
+def n_masked_tokens(step, n_steps, n_start, n_unknown, schedule="cosine"):
     """How many tokens stay masked after a step of iterative decoding.
 
     Parameters
@@ -728,16 +728,18 @@ def n_masked_tokens(step, n_steps, n_unknown, schedule="cosine"):
         Step just done, from 1 to ``n_steps``.
     n_steps : int
         Number of decoding steps.
-    n_unknown : int
-        Tokens masked at the start.
+    n_start : Tensor of int64
+        Tokens masked at the start, of every row.
+    n_unknown : Tensor of int64
+        Tokens masked before this step.
     schedule : str
         See :func:`mask_fraction`.
 
     Returns
     -------
-    int
-        ``floor(gamma(step / n_steps) * n_unknown)``, 0 at the last step, else at
-        least 1 and, while steps are no more than tokens, falling at every step.
+    Tensor of int64
+        ``floor(gamma(step / n_steps) * n_start)``, but at least 1 and at most
+        ``n_unknown - 1``, so that every step settles a token, and 0 after the last.
 
     References
     ----------
@@ -745,14 +747,15 @@ def n_masked_tokens(step, n_steps, n_unknown, schedule="cosine"):
 
     Examples
     --------
-    >>> [n_masked_tokens(t, 4, 10) for t in range(1, 5)]
-    [9, 7, 3, 0]
+    >>> import torch
+    >>> n_masked_tokens(1, 4, torch.tensor([10, 1]), torch.tensor([10, 1]))
+    tensor([9, 0])
     """
     if step >= n_steps:
-        return 0
+        return torch.zeros_like(n_start)
     progress = torch.tensor(step / n_steps, dtype=torch.float64)
-    n_masked = math.floor(mask_fraction(progress, schedule).item() * n_unknown)
-    return min(max(n_masked, 1), max(n_unknown - 1, 0))
+    n_masked = (mask_fraction(progress, schedule).item() * n_start).floor().long()
+    return n_masked.clamp(min=1).minimum(n_unknown - 1).clamp(min=0)
 
 
 def random_token_mask(
@@ -877,7 +880,7 @@ def remask(log_probability, unknown, n_masked, temperature=0.0, *, generator=Non
         Log probability of the token sampled at each place.
     unknown : Tensor of shape (batch, n_tokens), bool
         True where a token was masked before the step. Others are never masked again.
-    n_masked : int
+    n_masked : Tensor of shape (batch,), int64
         How many to mask in every row; at most the row's number of unknown tokens.
     temperature : float
         Scale of the Gumbel noise added to the confidence.
@@ -896,12 +899,11 @@ def remask(log_probability, unknown, n_masked, temperature=0.0, *, generator=Non
     --------
     >>> import torch
     >>> log_p = torch.tensor([[-3., -1., -2.]], dtype=torch.float64)
-    >>> remask(log_p, torch.tensor([[False, True, True]]), 1)
+    >>> remask(log_p, torch.tensor([[False, True, True]]), torch.tensor([1]))
     tensor([[False, False,  True]])
     """
     noise = torch.empty_like(log_probability).exponential_(generator=generator)
     confidence = log_probability - temperature * noise.log()  # Gumbel noise
     confidence = confidence.masked_fill(~unknown, torch.inf)
-    chosen = confidence.argsort(dim=1)[:, :n_masked]
-    mask = torch.zeros_like(unknown).scatter(1, chosen, True)
-    return mask & unknown
+    rank = confidence.argsort(dim=1).argsort(dim=1)  # 0 for the least confident
+    return unknown & (rank < n_masked.unsqueeze(1))

@@ -409,6 +409,8 @@ class IterNorm(nn.Module):
         Number of features.
     n_iterations : int
         Newton iterations.
+    group_size : int
+        Features are whitened in groups of at most this many, as in the authors' code.
     momentum : float
         Weight of a batch in the running mean and whitening matrix.
 
@@ -423,21 +425,28 @@ class IterNorm(nn.Module):
     torch.Size([8, 3])
     """
 
-    def __init__(self, features, n_iterations=5, momentum=0.1):
+    def __init__(self, features, n_iterations=5, group_size=64, momentum=0.1):
         super().__init__()
         self.n_iterations = n_iterations
         self.momentum = momentum
-        self.register_buffer("mean", torch.zeros(features))
-        self.register_buffer("whitening", torch.eye(features))
+        # The largest number of equal groups whose size does not exceed the limit.
+        sizes = [n for n in range(1, group_size + 1) if features % n == 0]
+        size, n_groups = sizes[-1], features // sizes[-1]
+        self.register_buffer("mean", torch.zeros(n_groups, size))
+        self.register_buffer("whitening", torch.eye(size).repeat(n_groups, 1, 1))
 
     def forward(self, z):
         """(batch, features) -> the same shape."""
-        if not self.training:
-            return (z - self.mean) @ self.whitening
-        whitened, mean, whitening = iterative_normalization(z, self.n_iterations)
-        self.mean.lerp_(mean.detach(), self.momentum)
-        self.whitening.lerp_(whitening.detach(), self.momentum)
-        return whitened
+        groups = z.unflatten(1, self.mean.shape).transpose(0, 1)  # (groups, batch, ..)
+        if self.training:
+            whitened, mean, whitening = iterative_normalization(
+                groups, self.n_iterations
+            )
+            self.mean.lerp_(mean.detach(), self.momentum)
+            self.whitening.lerp_(whitening.detach(), self.momentum)
+        else:
+            whitened = (groups - self.mean.unsqueeze(1)) @ self.whitening
+        return whitened.transpose(0, 1).flatten(start_dim=1)
 
 
 class Projector(nn.Sequential):

@@ -1,0 +1,540 @@
+"""Stage 2: new series from a bidirectional transformer over tokens (MaskGIT)."""
+
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import _fit_context, clone
+from sklearn.callback import with_callbacks
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+)
+
+from sktsrep._net import fit_net, isolated_random_state, resolve_device
+from sktsrep.base import (
+    TorchEstimator,
+    random_seed,
+    validate_codes,
+    validate_series,
+)
+from sktsrep.functional import (
+    MASK_SCHEDULES,
+    masked_cross_entropy,
+    n_masked_tokens,
+    random_token_mask,
+    remask,
+    sample_categorical,
+)
+from sktsrep.nn import MaskedTransformer, TrainingModule
+
+__all__ = ["MaskGITSampler"]
+
+
+class _MaskedPrior(TrainingModule):
+    """MaskGIT's second stage; ``forward`` gives the loss of a batch of tokens."""
+
+    def __init__(self, *, class_dropout, schedule, **transformer):
+        super().__init__()
+        self.class_dropout = class_dropout
+        self.schedule = schedule
+        self.transformer = MaskedTransformer(**transformer)
+
+    def forward(self, tokens, classes):
+        """Cross-entropy at random masked places of (batch, n_tokens)."""
+        mask = random_token_mask(*tokens.shape, self.schedule, device=tokens.device)
+        if self.training and self.class_dropout:
+            dropped = torch.rand(len(classes), device=classes.device)
+            no_class = torch.full_like(classes, self.transformer.n_classes)
+            classes = torch.where(dropped < self.class_dropout, no_class, classes)
+        logits = self.transformer(tokens, mask, classes).float()
+        return {"token_loss": masked_cross_entropy(logits, tokens, mask)}
+
+
+class MaskGITSampler(TorchEstimator):
+    """Sample new series by iterative parallel decoding of tokens [1]_.
+
+    A bidirectional transformer learns the distribution of tokens by predicting masked
+    ones from the others; sampling starts with all masked and keeps, step by step, the
+    tokens that the model is surest of.
+
+    Parameters
+    ----------
+    tokenizer : estimator or None, default=None
+        Turns series into tokens and back, by ``encode`` and ``decode``, such as
+        :class:`~sktsrep.tokenizers.SSLVQTokenizer`. A clone of it is fitted on the
+        same series; a tokenizer in a :class:`~sklearn.frozen.FrozenEstimator` is used
+        as it is. None: ``fit`` takes tokens.
+    schedule : {"cosine", "linear", "square", "cubic", "sqrt"}, default="cosine"
+        How the share of masked tokens falls, in training and decoding.
+    n_steps : int, default=10
+        Decoding steps.
+    temperature : float, default=4.0
+        Of the Gumbel noise on the confidence; it falls to zero over the steps. Higher
+        values give more diverse series.
+    guidance_scale : float, default=1.0
+        Classifier-free guidance: 1 samples the class-conditional distribution, 0
+        ignores the class, more than 1 exaggerates it.
+    class_dropout : float, default=0.1
+        Probability of hiding the class in training, which guidance needs.
+    hidden_dim : int, default=128
+        Width of the transformer; a multiple of ``n_heads``.
+    n_layers : int, default=4
+        Layers of the transformer.
+    n_heads : int, default=4
+        Attention heads.
+    dropout : float, default=0.1
+        Probability of dropping activations in training.
+    max_epochs : int or "auto", default="auto"
+        Passes over the data; "auto" makes about 1000 optimiser steps.
+    batch_size : int, default=128
+        Series a step.
+    lr : float, default=1e-3
+        Learning rate of AdamW at the start; it falls to zero on a cosine.
+    weight_decay : float, default=1e-2
+        Of AdamW.
+    gradient_clip : float, default=1.0
+        Largest norm of the gradient; None for no limit.
+    early_stopping : bool, default=False
+        Whether to stop when the loss of held-out series stops falling, and keep the
+        best weights.
+    validation_fraction : float, default=0.1
+        Share of series held out for it.
+    n_iter_no_change : int, default=10
+        Epochs without a lower validation loss before it stops.
+    amp : bool, default=False
+        Forward passes in bfloat16 where torch deems it safe.
+    compile : bool, default=False
+        Compile the network with :func:`torch.compile`.
+    device : str or torch.device, default="auto"
+        "auto" is CUDA where there is one.
+    random_state : int, RandomState instance or None, default=None
+        Decides weights, batches and masks, and the samples where ``sample`` is given
+        none.
+    verbose : int, default=0
+        Whether to print a line an epoch.
+    callbacks : list of skorch callbacks, default=None
+        Called during training. Scikit-learn's go to ``set_callbacks``.
+
+    Attributes
+    ----------
+    net_ : SeriesNet
+        The trained skorch net; ``net_.module_`` is the torch module.
+    tokenizer_ : estimator or None
+        The fitted tokenizer.
+    n_tokens_, n_codes_ : int
+        Tokens a series; size of the codebook (the largest token seen, plus one, when
+        fitted on tokens).
+    classes_ : ndarray of shape (n_classes,)
+        The labels; empty when fitted without.
+    class_prior_ : ndarray of shape (n_classes,)
+        Their shares in the training data.
+    history_ : DataFrame
+        One row an epoch: the loss in nats a masked token, and seconds.
+    n_iter_ : int
+        Epochs trained.
+    sample_shape_ : tuple of int
+        Shape of one sample in ``fit``.
+    n_features_in_ : int
+        Size of the second axis in ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Only when ``X`` has feature names that are all strings.
+
+    Notes
+    -----
+    The loss is the categorical cross-entropy at masked places only; every series has
+    its own mask ratio. Tokens that are known are never masked again.
+
+    References
+    ----------
+    .. [1] Chang et al. 2022, "MaskGIT", arXiv 2202.04200.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktsrep.samplers import MaskGITSampler
+    >>> codes = np.arange(12).reshape(1, 12).repeat(30, axis=0) % 3
+    >>> sampler = MaskGITSampler(
+    ...     hidden_dim=32, n_layers=1, max_epochs=150, random_state=0, device="cpu"
+    ... )
+    >>> sampler.fit(codes).sample(2, random_state=0)
+    array([[0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2],
+           [0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2]])
+    """
+
+    _auto_steps = 1000
+
+    _parameter_constraints = {
+        "tokenizer": [HasMethods(["fit", "encode", "decode"]), None],
+        "schedule": [StrOptions(set(MASK_SCHEDULES))],
+        "n_steps": [Interval(Integral, 1, None, closed="left")],
+        "temperature": [Interval(Real, 0, None, closed="left")],
+        "guidance_scale": [Interval(Real, 0, None, closed="left")],
+        "class_dropout": [Interval(Real, 0, 1, closed="both")],
+        "hidden_dim": [Interval(Integral, 1, None, closed="left")],
+        "n_layers": [Interval(Integral, 1, None, closed="left")],
+        "n_heads": [Interval(Integral, 1, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        **TorchEstimator._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        tokenizer=None,
+        *,
+        schedule="cosine",
+        n_steps=10,
+        temperature=4.0,
+        guidance_scale=1.0,
+        class_dropout=0.1,
+        hidden_dim=128,
+        n_layers=4,
+        n_heads=4,
+        dropout=0.1,
+        max_epochs="auto",
+        batch_size=128,
+        lr=1e-3,
+        weight_decay=1e-2,
+        gradient_clip=1.0,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        amp=False,
+        compile=False,
+        device="auto",
+        random_state=None,
+        verbose=0,
+        callbacks=None,
+    ):
+        self.tokenizer = tokenizer
+        self.schedule = schedule
+        self.n_steps = n_steps
+        self.temperature = temperature
+        self.guidance_scale = guidance_scale
+        self.class_dropout = class_dropout
+        self.hidden_dim = hidden_dim
+        self.n_layers = n_layers
+        self.n_heads = n_heads
+        self.dropout = dropout
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.gradient_clip = gradient_clip
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.amp = amp
+        self.compile = compile
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self.callbacks = callbacks
+
+    # ------------------------------------------------------------------ training
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    @with_callbacks
+    def fit(self, X, y=None):
+        """Learn the distribution of the series' tokens.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_timepoints), (n_samples, n_channels, \
+                n_timepoints) or, without a tokenizer, (n_samples, n_tokens)
+            Series (whatever the tokenizer takes), or tokens.
+        y : array-like of shape (n_samples,), default=None
+            Class labels, for class-conditional sampling.
+
+        Returns
+        -------
+        self
+        """
+        if self.hidden_dim % self.n_heads:
+            raise ValueError(
+                f"hidden_dim must be a multiple of n_heads={self.n_heads}, got "
+                f"{self.hidden_dim} instead."
+            )
+        device = resolve_device(self.device)
+        X = validate_series(self, X, reset=True)
+        classes = self._fit_classes(X, y)
+        tokens = self._fit_tokens(X)
+        self.n_tokens_ = tokens.shape[1]
+        fit_net(
+            self,
+            _MaskedPrior,
+            dict(
+                n_codes=self.n_codes_,
+                n_tokens=self.n_tokens_,
+                n_classes=len(self.classes_),
+                dim=self.hidden_dim,
+                n_layers=self.n_layers,
+                n_heads=self.n_heads,
+                dropout=self.dropout,
+                class_dropout=self.class_dropout,
+                schedule=self.schedule,
+            ),
+            [torch.tensor(tokens, device=device), torch.tensor(classes, device=device)],
+            random_seed(self.random_state),
+        )
+        return self
+
+    def _fit_classes(self, X, y):
+        """Class indices; without labels, all 0, which then means "no class"."""
+        if y is None:
+            self.classes_ = np.array([])
+            self.class_prior_ = np.array([])
+            return np.zeros(len(X), dtype=np.int64)
+        y = column_or_1d(y, warn=True)
+        check_consistent_length(X, y)
+        check_classification_targets(y)
+        self.classes_, indices, counts = np.unique(
+            y, return_inverse=True, return_counts=True
+        )
+        self.class_prior_ = counts / len(y)
+        return indices.astype(np.int64)
+
+    def _fit_tokens(self, X):
+        """Tokens of the training data, encoded once; fits the tokenizer."""
+        if self.tokenizer is None:
+            self.tokenizer_ = None
+            tokens = validate_codes(X, None, None)
+            self.n_codes_ = int(tokens.max()) + 1
+            return tokens
+        if isinstance(self.tokenizer, FrozenEstimator):
+            self.tokenizer_ = self.tokenizer.estimator
+        else:
+            self.tokenizer_ = clone(self.tokenizer)
+            # One seed decides everything, the tokenizer included.
+            if self.tokenizer_.get_params().get("random_state", 0) is None:
+                seed = random_seed(self.random_state)
+                self.tokenizer_.set_params(random_state=seed)
+            self.tokenizer_.fit(X)
+        self.n_codes_ = len(self.tokenizer_.codebook_)
+        return self.tokenizer_.encode(X)
+
+    # ------------------------------------------------------------------ sampling
+
+    def sample(self, n_samples=1, y=None, random_state=None):
+        """New series.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many.
+        y : label or array-like of shape (n_samples,), default=None
+            Class of all, or of each. None draws classes as frequent as in the
+            training data.
+        random_state : int, RandomState instance or None, default=None
+            Decides the samples; None takes the estimator's.
+
+        Returns
+        -------
+        ndarray
+            ``n_samples`` samples of the shape and dtype that ``fit`` saw; tokens
+            (int64) when fitted on tokens.
+        """
+        codes = self.sample_codes(n_samples, y, random_state)
+        return codes if self.tokenizer_ is None else self.tokenizer_.decode(codes)
+
+    def sample_codes(self, n_samples=1, y=None, random_state=None):
+        """Tokens of new series.
+
+        Parameters
+        ----------
+        n_samples, y, random_state
+            As in :meth:`sample`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_tokens), int64
+        """
+        check_is_fitted(self)
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(
+                f"n_samples must be an int of at least 1, got {n_samples!r} instead."
+            )
+        tokens = torch.zeros(n_samples, self.n_tokens_, dtype=torch.int64)
+        unknown = torch.ones_like(tokens, dtype=torch.bool)
+        with self._isolated(random_state):
+            classes = self._sample_classes(n_samples, y)
+            return self._predict_chunks(
+                self._decode_iteratively, tokens, unknown, classes
+            ).numpy()
+
+    def impute(self, X, mask, random_state=None):
+        """Fill in missing parts of series with parts that fit the rest.
+
+        Tokens whose stretch of time holds a missing value are sampled given the
+        others.
+
+        Parameters
+        ----------
+        X : array-like of the shape that ``fit`` saw
+            Series; missing values may be NaN. Needs a tokenizer and no spectrograms.
+        mask : array-like of bool of the same shape
+            True where a value is missing.
+        random_state : int, RandomState instance or None, default=None
+            Decides the filling; None takes the estimator's.
+
+        Returns
+        -------
+        ndarray
+            The series; values that are not missing are exactly those given.
+        """
+        check_is_fitted(self)
+        if self.tokenizer_ is None or len(self.sample_shape_) == 3:
+            raise ValueError("impute needs a sampler that was fitted on series.")
+        X = validate_series(self, X, reset=False, allow_nan=True)
+        mask = check_array(mask, dtype=bool, allow_nd=True, input_name="mask")
+        if mask.shape != X.shape:
+            raise ValueError(
+                f"mask must have the shape {X.shape} of X, got {mask.shape} instead."
+            )
+        if np.isnan(X[~mask]).any():
+            raise ValueError("Input X contains NaN where mask is False.")
+        codes = torch.tensor(self.tokenizer_.encode(_interpolate(X, mask)))
+        missing = mask.reshape(len(X), -1, X.shape[-1]).any(axis=1)
+        unknown = torch.tensor(_tokens_of_times(missing, self.n_tokens_))
+        no_class = torch.full((len(X),), len(self.classes_))
+        with self._isolated(random_state):
+            codes = self._predict_chunks(
+                self._decode_iteratively, codes, unknown, no_class
+            )
+        filling = self.tokenizer_.decode(codes.numpy())
+        return np.where(mask, filling, X).astype(X.dtype, copy=False)
+
+    def score_samples(self, X):
+        """Pseudo-log-likelihood: log probability of every token given all the others.
+
+        Parameters
+        ----------
+        X : array-like of the shape that ``fit`` saw
+            Series, or tokens.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Sum over the tokens, in nats; low for unusual series.
+
+        References
+        ----------
+        Salazar et al. 2020, "Masked language model scoring", arXiv 1910.14659.
+        """
+        check_is_fitted(self)
+        X = validate_series(self, X, reset=False)
+        if self.tokenizer_ is None:
+            tokens = validate_codes(X, self.n_tokens_, self.n_codes_)
+        else:
+            tokens = self.tokenizer_.encode(X)
+        return self._predict_chunks(
+            self._pseudo_log_likelihood, torch.tensor(tokens)
+        ).numpy()
+
+    def score(self, X, y=None):
+        """Mean of :meth:`score_samples`.
+
+        Parameters
+        ----------
+        X : array-like of the shape that ``fit`` saw
+            Series, or tokens.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        float
+            Nats a series.
+        """
+        return float(self.score_samples(X).mean())
+
+    def _isolated(self, random_state):
+        random_state = self.random_state if random_state is None else random_state
+        seed = random_seed(random_state)
+        return isolated_random_state(seed, torch.device(self.net_.device))
+
+    def _sample_classes(self, n_samples, y):
+        if len(self.classes_) == 0:
+            if y is not None:
+                raise ValueError("y was given, but the sampler was fitted without.")
+            return torch.zeros(n_samples, dtype=torch.int64)
+        if y is None:
+            prior = torch.tensor(self.class_prior_)
+            return torch.multinomial(prior, n_samples, replacement=True)
+        y = np.asarray(y)
+        y = np.repeat(y, n_samples) if y.ndim == 0 else column_or_1d(y)
+        if len(y) != n_samples:
+            raise ValueError(f"y must have n_samples={n_samples} labels, got {len(y)}.")
+        unknown = sorted(set(y.tolist()) - set(self.classes_.tolist()))
+        if unknown:
+            raise ValueError(
+                f"y contains previously unseen labels: {unknown}. Known are "
+                f"{self.classes_.tolist()}."
+            )
+        return torch.tensor(np.searchsorted(self.classes_, y))
+
+    def _decode_iteratively(self, tokens, unknown, classes):
+        """Fill the unknown tokens of a chunk in ``n_steps`` parallel steps."""
+        n_start = unknown.sum(dim=1)  # (batch,)
+        for step in range(1, self.n_steps + 1):
+            sampled, log_probability = sample_categorical(
+                self._guided_logits(tokens, unknown, classes)
+            )
+            tokens = torch.where(unknown, sampled, tokens)
+            n_masked = n_masked_tokens(
+                step, self.n_steps, n_start, unknown.sum(dim=1), self.schedule
+            )
+            temperature = self.temperature * (1 - step / self.n_steps)
+            unknown = remask(log_probability, unknown, n_masked, temperature)
+        return tokens
+
+    def _guided_logits(self, tokens, mask, classes):
+        transformer = self._module.transformer
+        if self.guidance_scale == 1 or not transformer.n_classes:
+            return transformer(tokens, mask, classes)
+        # Both kinds of scores in one batch of double size.
+        no_class = torch.full_like(classes, transformer.n_classes)
+        with_class, without = transformer(
+            tokens.repeat(2, 1), mask.repeat(2, 1), torch.cat([classes, no_class])
+        ).chunk(2)
+        return torch.lerp(without, with_class, self.guidance_scale)
+
+    def _pseudo_log_likelihood(self, tokens):
+        transformer = self._module.transformer
+        no_class = tokens.new_full((len(tokens),), transformer.n_classes)
+        total = torch.zeros(len(tokens), dtype=torch.float64, device=tokens.device)
+        for place in range(tokens.shape[1]):
+            mask = torch.zeros_like(tokens, dtype=torch.bool)
+            mask[:, place] = True
+            hidden = transformer.hidden(tokens, mask, no_class)[:, place]
+            log_p = transformer.head(hidden).double().log_softmax(dim=-1)
+            total += log_p.gather(1, tokens[:, place, None])[:, 0]
+        return total
+
+
+def _interpolate(X, mask):
+    """Missing values on straight lines between their neighbours; 0 where all are."""
+    filled = X.copy().reshape(-1, X.shape[-1])
+    time = np.arange(X.shape[-1])
+    for row, missing in zip(filled, mask.reshape(filled.shape), strict=True):
+        known = ~missing
+        row[missing] = (
+            np.interp(time[missing], time[known], row[known]) if known.any() else 0
+        )
+    return filled.reshape(X.shape)
+
+
+def _tokens_of_times(missing, n_tokens):
+    """True for the tokens whose stretch of time holds a missing value."""
+    n_timepoints = missing.shape[1]
+    # Token i is centred on i / (n_tokens - 1) of the series; its stretch reaches to
+    # its neighbours' centres, as the convolutions' inputs do.
+    spacing = (n_timepoints - 1) / max(n_tokens - 1, 1)
+    centres = np.arange(n_tokens) * spacing
+    distance = np.abs(np.arange(n_timepoints)[:, None] - centres)
+    return (missing.astype(np.int64) @ (distance <= max(spacing, 1))) > 0
