@@ -155,7 +155,7 @@ def as_series(x):
 
 
 def resolve_hop_length(n_fft, hop_length):
-    """The hop in timepoints; None is a quarter of the window.
+    """The hop in timepoints; None is half the window.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def resolve_hop_length(n_fft, hop_length):
     2
     """
     if hop_length is None:
-        return max(n_fft // 4, 1)
+        return max(n_fft // 2, 1)
     if hop_length >= n_fft:
         raise ValueError(
             f"hop_length must be less than n_fft={n_fft}, so that frames overlap, got "

@@ -42,7 +42,7 @@ class STFTTransformer(TransformerMixin, BaseEstimator):
     n_fft : int, default=8
         Length of the window in timepoints; gives ``n_fft // 2 + 1`` frequency bins.
     hop_length : int, default=None
-        Timepoints between frames, less than ``n_fft``; None is a quarter of it.
+        Timepoints between frames, less than ``n_fft``; None is half of it.
     window : str, default="hann"
         A window's name for :func:`scipy.signal.get_window`.
     output : {"real_imag", "magnitude", "log_magnitude"}, default="real_imag"

@@ -200,7 +200,7 @@ class SSLVQTokenizer(SpectralEstimator):
     n_fft : int, default=8
         Length of the STFT's window in timepoints. Spectrograms bring their own.
     hop_length : int, default=None
-        Timepoints between frames; None is a quarter of ``n_fft``. For spectrograms,
+        Timepoints between frames; None is half of ``n_fft``. For spectrograms,
         as the :class:`~sktsrep.preprocessing.STFTTransformer` had it.
     max_tokens : int, default=32
         The encoder halves the frames until there are no more than this many tokens.
@@ -369,6 +369,12 @@ class SSLVQTokenizer(SpectralEstimator):
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        if self.output == "codes":  # integers whatever the input
+            tags.transformer_tags.preserves_dtype = []
+        return tags
 
     @_fit_context(prefer_skip_nested_validation=False)
     @with_callbacks
