@@ -259,7 +259,7 @@ def _n_epochs(estimator, n_batches):
     return max(1, round(estimator._auto_steps / n_batches))
 
 
-def fit_net(estimator, module, module_params, tensors, seed):
+def fit_net(estimator, module, module_params, tensors, seed, open_context=None):
     """Train a module with an estimator's training parameters.
 
     Sets ``net_``, ``history_`` and ``n_iter_`` on the estimator, once all is done.
@@ -276,6 +276,9 @@ def fit_net(estimator, module, module_params, tensors, seed):
         Training data on the device to train on; the arguments of ``forward``.
     seed : int
         Decides weights, batches, augmentations and dropout.
+    open_context : callable, default=None
+        Gives scikit-learn's callback context of the training from ``max_subtasks``;
+        None is the estimator's root.
     """
     device = tensors[0].device
     with isolated_random_state(seed, device):
@@ -283,7 +286,8 @@ def fit_net(estimator, module, module_params, tensors, seed):
         train, valid = _split(tensors, fraction)
         n_batches = math.ceil(len(train) / estimator.batch_size)
         n_epochs = _n_epochs(estimator, n_batches)
-        context = estimator._init_callback_context(max_subtasks=n_epochs)
+        open_context = open_context or estimator._init_callback_context
+        context = open_context(max_subtasks=n_epochs)
         net = SeriesNet(
             module,
             **{f"module__{name}": value for name, value in module_params.items()},

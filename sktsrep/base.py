@@ -144,9 +144,9 @@ def random_seed(random_state):
 
 def to_tensor(X, device):
     """A copy of an array on the device, float16 as float32."""
-    if X.dtype == np.float16:
-        X = X.astype(np.float32)
-    return torch.tensor(X, device=device)
+    dtype = np.float32 if X.dtype == np.float16 else X.dtype
+    # Always a copy: torch takes neither read-only nor reversed arrays.
+    return torch.from_numpy(np.array(X, dtype=dtype, order="C")).to(device)
 
 
 def as_series(x):
@@ -176,7 +176,7 @@ def resolve_hop_length(n_fft, hop_length):
     Examples
     --------
     >>> resolve_hop_length(8, None)
-    2
+    4
     """
     if hop_length is None:
         return max(n_fft // 2, 1)
@@ -267,8 +267,7 @@ class SpectralEstimator(
         if len(sample_shape) == 3 and n_fft // 2 + 1 != sample_shape[1]:
             n_fft = 2 * (sample_shape[1] - 1)  # as the STFTTransformer upstream has it
         hop_length = resolve_hop_length(n_fft, self.hop_length)
-        window = torch.hann_window(n_fft, dtype=dtype, device=device)
-        return STFT(n_fft, hop_length, window)
+        return STFT(n_fft, hop_length, dtype=dtype).to(device)
 
     def _whole_hops(self, x):
         """Series (n_samples, n_channels, time) of whole hops, and their STFT."""

@@ -68,7 +68,8 @@ def stft(x, n_fft, hop_length, window):
     torch.Size([2, 1, 5, 5])
     """
     batch, channels, n_timepoints = x.shape
-    padding = -n_timepoints % hop_length
+    # An odd window reaches one timepoint less far.
+    padding = -n_timepoints % hop_length + n_fft % 2
     padded = torch.cat([x, x[..., -1:].expand(-1, -1, padding)], dim=-1)
     spectrogram = torch.stft(
         padded.flatten(end_dim=1),

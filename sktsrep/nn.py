@@ -6,6 +6,7 @@ import math
 
 import torch
 import torch.nn.functional as F
+from scipy.signal import get_window
 from torch import nn
 
 from sktsrep.functional import (
@@ -99,21 +100,24 @@ class STFT(nn.Module):
         Length of the window in timepoints.
     hop_length : int
         Timepoints between frames.
-    window : Tensor of shape (n_fft,)
-        The window; its dtype is that of the series.
+    window : str
+        A window's name for :func:`scipy.signal.get_window`.
+    dtype : torch.dtype
+        Of the series.
 
     Examples
     --------
     >>> import torch
-    >>> STFT(8, 2, torch.hann_window(8))(torch.zeros(1, 3, 20)).shape
-    torch.Size([1, 6, 5, 11])
+    >>> STFT(8, 4)(torch.zeros(1, 3, 20)).shape
+    torch.Size([1, 6, 5, 6])
     """
 
-    def __init__(self, n_fft, hop_length, window):
+    def __init__(self, n_fft, hop_length, window="hann", dtype=torch.float32):
         super().__init__()
         self.n_fft = n_fft
         self.hop_length = hop_length
-        self.register_buffer("window", window, persistent=False)
+        values = torch.as_tensor(get_window(window, n_fft), dtype=dtype)
+        self.register_buffer("window", values, persistent=False)
 
     def forward(self, x):
         """(batch, channels, time) -> (batch, 2 * channels, bins, frames)."""
@@ -352,9 +356,9 @@ class VectorQuantizer(nn.Module):
         if self.update == "gradient":
             losses["codebook_loss"] = codebook_loss(z, z_q)
             if self.orthogonal_weight:
-                losses["orthogonal_loss"] = self.orthogonal_weight * orthogonal_loss(
-                    self.codebook
-                )
+                # Of a copy: reviving codes below must not touch what backward needs.
+                orthogonal = orthogonal_loss(self.codebook.clone())
+                losses["orthogonal_loss"] = self.orthogonal_weight * orthogonal
         straight_through = z + (z_q - z).detach()
         if self.training:
             self._follow(z.detach().movedim(1, -1).flatten(end_dim=1), tokens.flatten())
@@ -684,7 +688,7 @@ class SeriesEncoder(nn.Module):
         n_blocks=2,
     ):
         super().__init__()
-        self.stft = STFT(n_fft, hop_length, torch.hann_window(n_fft))
+        self.stft = STFT(n_fft, hop_length)
         self.sizes = [1 + math.ceil(n_timepoints / hop_length)]
         while self.sizes[-1] > max_tokens:
             self.sizes.append(math.ceil(self.sizes[-1] / 2))

@@ -8,6 +8,7 @@ tokenizers know no method by name.
 
 from numbers import Integral, Real
 
+import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval
 from torch import nn
@@ -361,6 +362,11 @@ class JointEmbedding(nn.Module):
 
     def forward(self, h, h_prime, view, view_prime):
         """Loss terms of the features ``h``, ``h_prime`` that the views gave."""
+        # Correlations and whitening need more than bfloat16's eight bits.
+        with torch.autocast(h.device.type, enabled=False):
+            return self._terms(h.float(), h_prime.float(), view, view_prime)
+
+    def _terms(self, h, h_prime, view, view_prime):
         z, z_prime = self.projector(h), self.projector(h_prime)
         if self.predictor is not None:
             z, z_prime = self.predictor(z), self.predictor(z_prime)

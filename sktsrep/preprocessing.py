@@ -84,7 +84,7 @@ class STFTTransformer(TransformerMixin, BaseEstimator):
     >>> transformer = STFTTransformer()
     >>> spectrogram = transformer.fit_transform(X)
     >>> spectrogram.shape
-    (4, 2, 5, 14)
+    (4, 2, 5, 8)
     >>> bool(np.allclose(transformer.inverse_transform(spectrogram), X))
     True
     """
@@ -159,9 +159,9 @@ class STFTTransformer(TransformerMixin, BaseEstimator):
         return self
 
     def _stft(self, dtype):
-        window = torch.as_tensor(get_window(self.window, self.n_fft), dtype=dtype)
         hop_length = resolve_hop_length(self.n_fft, self.hop_length)
-        return STFT(self.n_fft, hop_length, window).to(resolve_device(self.device))
+        stft = STFT(self.n_fft, hop_length, self.window, dtype)
+        return stft.to(resolve_device(self.device))
 
     def transform(self, X):
         """Spectrograms of series.

@@ -1,5 +1,6 @@
 """Stage 2: new series from a bidirectional transformer over tokens (MaskGIT)."""
 
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -263,7 +264,9 @@ class MaskGITSampler(TorchEstimator):
         device = resolve_device(self.device)
         X = validate_series(self, X, reset=True)
         classes = self._fit_classes(X, y)
-        tokens = self._fit_tokens(X)
+        context = self._init_callback_context(max_subtasks=2)
+        context.call_on_fit_task_begin(estimator=self)
+        tokens = self._fit_tokens(X, context.subcontext("tokenizer"))
         self.n_tokens_ = tokens.shape[1]
         fit_net(
             self,
@@ -281,7 +284,9 @@ class MaskGITSampler(TorchEstimator):
             ),
             [torch.tensor(tokens, device=device), torch.tensor(classes, device=device)],
             random_seed(self.random_state),
+            partial(context.subcontext, "prior"),
         )
+        context.call_on_fit_task_end(estimator=self, reconstruction_attributes={})
         return self
 
     def _fit_classes(self, X, y):
@@ -299,7 +304,7 @@ class MaskGITSampler(TorchEstimator):
         self.class_prior_ = counts / len(y)
         return indices.astype(np.int64)
 
-    def _fit_tokens(self, X):
+    def _fit_tokens(self, X, context):
         """Tokens of the training data, encoded once; fits the tokenizer."""
         if self.tokenizer is None:
             self.tokenizer_ = None
@@ -314,7 +319,8 @@ class MaskGITSampler(TorchEstimator):
             if self.tokenizer_.get_params().get("random_state", 0) is None:
                 seed = random_seed(self.random_state)
                 self.tokenizer_.set_params(random_state=seed)
-            self.tokenizer_.fit(X)
+            with context.propagate_callback_context(self.tokenizer_):
+                self.tokenizer_.fit(X)
         self.n_codes_ = len(self.tokenizer_.codebook_)
         return self.tokenizer_.encode(X)
 

@@ -276,7 +276,7 @@ class SSLVQTokenizer(SpectralEstimator):
     (20, 272)
     >>> tokens = tokenizer.encode(X)
     >>> tokens.shape, tokenizer.decode(tokens).shape
-    ((20, 25), (20, 48))
+    ((20, 13), (20, 48))
     """
 
     _auto_steps = 1000

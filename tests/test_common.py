@@ -1,22 +1,22 @@
 """scikit-learn's own checks, and its conventions beyond them, for every estimator."""
 
+import copy
+import pickle
+
+import numpy as np
+import pandas as pd
 import pytest
+import torch
+from estimators import tiny_sampler, tiny_tokenizer, waves
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sktsrep import MaskGITSampler, SSLVQTokenizer, STFTTransformer
-
-TINY_TRAINING = {"max_epochs": 2, "batch_size": 16, "device": "cpu"}
-TINY_BACKBONE = {"hidden_dim": 8, "n_blocks": 1, "max_tokens": 8, **TINY_TRAINING}
-
-
-def tiny_tokenizer(**params):
-    return SSLVQTokenizer(**{"n_codes": 8, "code_dim": 4, **TINY_BACKBONE, **params})
-
-
-def tiny_sampler(tokenizer=None, **params):
-    small = {"hidden_dim": 8, "n_layers": 1, "n_heads": 2, "n_steps": 3}
-    return MaskGITSampler(tokenizer, **{**small, **TINY_TRAINING, **params})
-
+from sktsrep import STFTTransformer
+from sktsrep.objectives import VIbCReg
 
 ESTIMATORS = [
     STFTTransformer(device="cpu"),
@@ -30,3 +30,194 @@ ESTIMATORS = [
 @parametrize_with_checks(ESTIMATORS)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
+
+
+def output(estimator, X):
+    """What a fitted estimator makes of series."""
+    if hasattr(estimator, "transform"):
+        return np.asarray(estimator.transform(X))
+    return estimator.score_samples(X)
+
+
+@pytest.fixture(params=ESTIMATORS, ids=lambda e: type(e).__name__)
+def estimator(request):
+    return clone(request.param)
+
+
+def test_repeats_bit_for_bit(estimator):
+    X, y = waves()
+    first = output(clone(estimator).fit(X, y), X)
+    np.testing.assert_array_equal(first, output(clone(estimator).fit(X, y), X))
+
+
+def test_random_states_are_handed_back(estimator):
+    X, y = waves()
+    torch_state = torch.get_rng_state()
+    numpy_state = pickle.dumps(np.random.mtrand._rand)
+    output(estimator.fit(X, y), X)
+    if hasattr(estimator, "sample"):
+        estimator.sample(3)
+    assert torch.equal(torch_state, torch.get_rng_state())
+    assert pickle.dumps(np.random.mtrand._rand) == numpy_state
+
+
+def test_prediction_changes_nothing(estimator):
+    X, y = waves()
+    estimator.fit(X, y)
+    before = pickle.dumps(estimator)
+    output(estimator, X[::-1] * 3)
+    assert pickle.dumps(estimator) == before
+
+
+def test_a_row_does_not_depend_on_its_batch(estimator):
+    X, y = waves(n_samples=70)
+    estimator.fit(X, y)
+    whole = output(estimator, X)
+    alone = np.concatenate([output(estimator, X[i : i + 1]) for i in (0, 64, 69)])
+    np.testing.assert_array_equal(alone, whole[[0, 64, 69]])
+    np.testing.assert_array_equal(output(estimator, X[::-1]), whole[::-1])
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))]
+)
+def test_copies_work_the_same(estimator, duplicate):
+    X, y = waves()
+    estimator.fit(X, y)
+    np.testing.assert_array_equal(output(duplicate(estimator), X), output(estimator, X))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int32])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_dtypes_and_memory_orders(estimator, dtype, order):
+    X, y = waves()
+    X = np.asarray(10 * X, dtype=dtype, order=order)
+    result = output(estimator.fit(X, y), X)
+    expected = np.float64 if dtype == np.int32 else dtype
+    if result.dtype != np.int64 and hasattr(estimator, "transform"):
+        assert result.dtype == expected
+    contiguous = np.ascontiguousarray(X)
+    np.testing.assert_array_equal(result, output(estimator, contiguous))
+
+
+def test_read_only_memory_map(estimator, tmp_path):
+    X, y = waves()
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    result = output(clone(estimator).fit(mapped, y), mapped)
+    np.testing.assert_array_equal(result, output(estimator.fit(X, y), X))
+
+
+@pytest.mark.parametrize("n_samples", [1, 2, 17])
+@pytest.mark.parametrize("n_timepoints", [1, 2, 3, 33])
+def test_any_size(estimator, n_samples, n_timepoints):
+    X, y = waves(n_samples, n_timepoints)
+    result = output(estimator.fit(X, y), X)
+    assert len(result) == n_samples
+    assert np.isfinite(result).all()
+
+
+def test_channels(estimator):
+    X, y = waves(n_channels=3)
+    assert len(output(estimator.fit(X, y), X)) == len(X)
+
+
+@pytest.mark.parametrize("value", [0.0, 300.0, -1e6])
+def test_constant_series(estimator, value):
+    X = np.full((10, 20), value)
+    assert np.isfinite(output(estimator.fit(X), X)).all()
+
+
+def test_data_frames_in_and_out(estimator):
+    X, y = waves()
+    frame = pd.DataFrame(X, columns=[f"t{i}" for i in range(X.shape[1])])
+    estimator.fit(frame, y)
+    assert list(estimator.feature_names_in_) == list(frame.columns)
+    if hasattr(estimator, "set_output"):
+        result = estimator.set_output(transform="pandas").transform(frame)
+        assert isinstance(result, pd.DataFrame)
+        assert list(result.columns) == list(estimator.get_feature_names_out())
+
+
+BAD_INPUT = {
+    "NaN": (np.array([[1.0, np.nan]]), ValueError, "contains NaN"),
+    "infinity": (np.array([[1.0, np.inf]]), ValueError, "contains infinity"),
+    "one axis": (np.ones(4), ValueError, "Reshape your data"),
+    "five axes": (np.ones((2, 1, 1, 1, 1)), ValueError, "dim 5"),
+    "text": (np.array([["a", "b"]]), ValueError, "could not convert|numeric"),
+    "complex": (np.ones((2, 2)) * 1j, ValueError, "Complex data not supported"),
+    "no samples": (np.ones((0, 5)), ValueError, "minimum of 1 is required"),
+    "no timepoints": (np.ones((2, 1, 0)), ValueError, "minimum of 1 is required"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input(estimator, case):
+    X, error, message = BAD_INPUT[case]
+    with pytest.raises(error, match=message):
+        estimator.fit(X)
+    assert not hasattr(estimator, "net_")
+
+
+@pytest.mark.parametrize("shape", [(5, 49), (5, 2, 50), (5, 1, 50)])
+def test_wrong_shape_at_prediction(estimator, shape):
+    X, y = waves()
+    estimator.fit(X, y)
+    with pytest.raises(ValueError, match="expecting"):
+        output(estimator, np.ones(shape))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_cuda_without_cuda(estimator):
+    with pytest.raises(ValueError, match="0 CUDA"):
+        estimator.set_params(device="cuda").fit(waves()[0])
+
+
+def test_unknown_device(estimator):
+    with pytest.raises(ValueError, match="device must be"):
+        estimator.set_params(device="abacus").fit(waves()[0])
+
+
+def probe_pipeline(**params):
+    return make_pipeline(
+        STFTTransformer(device="cpu"), tiny_tokenizer(**params), LogisticRegression()
+    )
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_grid_search_over_objectives(n_jobs):
+    X, y = waves(n_channels=2)
+    grid = {
+        "sslvqtokenizer__ssl": ["barlow_twins", VIbCReg(covariance_weight=200), None]
+    }
+    search = GridSearchCV(probe_pipeline(), grid, cv=2, n_jobs=n_jobs).fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_grid_search_inside_an_objective_without_labels():
+    X, _ = waves()
+    grid = {"ssl__covariance_weight": [1.0, 10.0]}
+    search = GridSearchCV(tiny_tokenizer(ssl=VIbCReg()), grid, cv=2).fit(X)
+    assert search.best_params_.keys() == grid.keys()
+
+
+def test_cross_validate_and_frozen():
+    X, y = waves()
+    frozen = FrozenEstimator(tiny_tokenizer().fit(X))
+    result = cross_validate(make_pipeline(frozen, LogisticRegression()), X, y, cv=3)
+    assert result["test_score"].mean() > 0.5
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_fitted_on_cuda_used_on_cpu(estimator, tmp_path):
+    X, y = waves()
+    estimator.set_params(device="cuda").fit(X, y)
+    torch.save(estimator, tmp_path / "estimator.pt")
+    moved = copy.deepcopy(estimator)
+    if hasattr(moved, "net_"):
+        moved.net_.set_params(device="cpu")
+        moved.net_.module_.cpu()
+    else:
+        moved.set_params(device="cpu")
+    assert output(moved, X).shape == output(estimator, X).shape

@@ -1,0 +1,35 @@
+"""Tiny settings of every estimator, for fast tests."""
+
+import numpy as np
+
+from sktsrep import MaskGITSampler, SSLVQTokenizer
+
+TINY_TRAINING = {
+    "max_epochs": 2,
+    "batch_size": 16,
+    "device": "cpu",
+    "random_state": 0,
+}
+TINY_BACKBONE = {"hidden_dim": 8, "n_blocks": 1, "max_tokens": 8, **TINY_TRAINING}
+
+
+def tiny_tokenizer(**params):
+    return SSLVQTokenizer(**{"n_codes": 8, "code_dim": 4, **TINY_BACKBONE, **params})
+
+
+def tiny_sampler(tokenizer=None, **params):
+    small = {"hidden_dim": 8, "n_layers": 1, "n_heads": 2, "n_steps": 3}
+    return MaskGITSampler(tokenizer, **{**small, **TINY_TRAINING, **params})
+
+
+def waves(n_samples=40, n_timepoints=50, n_channels=None, dtype=np.float64, seed=0):
+    """Two classes of sine waves, slow and fast, with random phase and some noise."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n_samples) % 2
+    shape = (n_samples, n_channels or 1, 1)
+    phase = rng.uniform(0, 2 * np.pi, size=shape)
+    time = np.linspace(0, 1, n_timepoints)
+    frequency = np.where(y == 1, 6, 2)[:, None, None]
+    X = np.sin(2 * np.pi * frequency * time + phase)
+    X = (X + 0.1 * rng.normal(size=X.shape)).astype(dtype)
+    return (X if n_channels else X[:, 0]), y

@@ -1,0 +1,139 @@
+"""The training engine: callbacks, early stopping, interruption, batches."""
+
+import numpy as np
+import pytest
+import torch
+from estimators import tiny_tokenizer, waves
+from skorch.callbacks import Callback
+from torch.utils.data import TensorDataset
+
+from sktsrep._net import DeviceBatches, isolated_random_state
+
+
+class Record(Callback):
+    """Counts what skorch tells it; may press Ctrl-C."""
+
+    def __init__(self, interrupt_after=None):
+        self.interrupt_after = interrupt_after
+        self.epochs = 0
+
+    def on_epoch_end(self, net, **kwargs):
+        self.epochs += 1
+        if self.epochs == self.interrupt_after:
+            raise KeyboardInterrupt
+
+
+class RecordTasks:
+    """A scikit-learn callback that scores every epoch and may end the fit."""
+
+    def __init__(self, X, stop_after=None):
+        self.X = X
+        self.stop_after = stop_after
+        self.scores = []
+
+    def setup(self, estimator, context):
+        self.was_set_up = True
+
+    def teardown(self, estimator, context):
+        self.was_torn_down = True
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        if context.task_name == "epoch":
+            self.scores.append(fitted_estimator.score(self.X))
+        return len(self.scores) == self.stop_after
+
+
+@pytest.mark.parametrize("n_samples", [1, 2, 5, 16, 17, 33])
+@pytest.mark.parametrize("batch_size", [1, 4, 16])
+def test_batches_are_even_and_complete(n_samples, batch_size):
+    dataset = TensorDataset(torch.arange(n_samples))
+    batches = [x for (x,), _ in DeviceBatches(dataset, batch_size, shuffle=True)]
+    assert set(torch.cat(batches).tolist()) == set(range(n_samples))
+    sizes = {len(batch) for batch in batches}
+    assert min(sizes) >= 2
+    assert max(sizes) <= max(batch_size, 2)
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_isolated_random_state():
+    before = torch.get_rng_state()
+    draws = []
+    for _ in range(2):
+        with isolated_random_state(3, torch.device("cpu")):
+            draws.append(torch.rand(2))
+    assert torch.equal(*draws)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_skorch_callbacks_are_called():
+    record = Record()
+    tiny_tokenizer(callbacks=[record], max_epochs=3).fit(waves()[0])
+    assert record.epochs == 3
+
+
+def test_keyboard_interrupt_keeps_the_model():
+    X, _ = waves()
+    tokenizer = tiny_tokenizer(callbacks=[Record(2)], max_epochs=50).fit(X)
+    assert tokenizer.n_iter_ == 2
+    assert np.isfinite(tokenizer.transform(X)).all()
+
+
+def test_scikit_learn_callbacks_see_and_stop_every_epoch():
+    X, _ = waves()
+    callback = RecordTasks(X, stop_after=3)
+    tokenizer = tiny_tokenizer(max_epochs=50).set_callbacks(callback).fit(X)
+    assert tokenizer.n_iter_ == 3
+    assert tokenizer.score(X) == callback.scores[-1]
+    assert callback.was_torn_down
+
+
+def test_watching_does_not_change_the_training():
+    X, _ = waves()
+    plain = tiny_tokenizer(max_epochs=3).fit(X)
+    watched = tiny_tokenizer(max_epochs=3).set_callbacks(RecordTasks(X)).fit(X)
+    np.testing.assert_array_equal(plain.transform(X), watched.transform(X))
+
+
+def test_early_stopping_keeps_the_best_weights():
+    X, _ = waves(n_samples=60)
+    tokenizer = tiny_tokenizer(
+        early_stopping=True, n_iter_no_change=2, max_epochs=200, lr=0.05, ssl=None
+    ).fit(X)
+    assert tokenizer.n_iter_ < 200
+    assert "valid_loss" in tokenizer.history_
+
+
+def test_early_stopping_needs_samples():
+    with pytest.raises(ValueError, match="train set will be empty"):
+        tiny_tokenizer(early_stopping=True).fit(waves(n_samples=1)[0])
+
+
+def test_auto_epochs_bound_the_steps():
+    X, _ = waves(n_samples=33)
+    tokenizer = tiny_tokenizer(max_epochs="auto")
+    tokenizer._auto_steps = 9  # 33 series in batches of 16 are three steps an epoch
+    assert tokenizer.fit(X).n_iter_ == 3
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_divergence_is_an_error_and_loses_nothing():
+    X, _ = waves()
+    tokenizer = tiny_tokenizer().fit(X)
+    before = tokenizer.transform(X)
+    tokenizer.set_params(lr=1e30, gradient_clip=None, max_epochs=50)
+    with pytest.raises(ValueError, match="Training diverged"):
+        tokenizer.fit(X)
+    np.testing.assert_array_equal(tokenizer.transform(X), before)
+
+
+def test_amp_trains():
+    X, _ = waves()
+    assert np.isfinite(tiny_tokenizer(amp=True).fit(X).transform(X)).all()
+
+
+def test_verbose_prints_epochs(capsys):
+    tiny_tokenizer(verbose=1).fit(waves()[0])
+    assert "train_loss" in capsys.readouterr().out

@@ -1,0 +1,411 @@
+"""Shapes at every length, and what each module promises beyond its shape."""
+
+import copy
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.testing import assert_close
+
+from sktsrep.functional import iterative_normalization
+from sktsrep.nn import (
+    STFT,
+    Decoder,
+    Encoder,
+    IterNorm,
+    MaskedTransformer,
+    MovingAverage,
+    Pool,
+    Projector,
+    SeriesEncoder,
+    VectorQuantizer,
+    pool,
+)
+
+batches = st.integers(1, 3)
+lengths = st.integers(1, 40)
+updates = pytest.mark.parametrize("update", ["ema", "gradient"])
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
+def state_of(module):
+    return copy.deepcopy(module.state_dict())
+
+
+# --------------------------------------------------------------- spectrograms and pools
+
+
+@given(batch=batches, channels=st.integers(1, 3), length=lengths)
+def test_stft_module_round_trip(batch, channels, length):
+    transform = STFT(8, 4, torch.hann_window(8, dtype=torch.float64))
+    x = torch.randn(batch, channels, length, dtype=torch.float64)
+    spectrogram = transform(x)
+    assert spectrogram.shape == (batch, 2 * channels, 5, 1 + math.ceil(length / 4))
+    assert_close(transform.inverse(spectrogram, length), x)
+
+
+@given(batch=batches, length=lengths)
+def test_pool_is_mean_and_maximum(batch, length):
+    x = torch.randn(batch, 3, length)
+    mean, maximum = Pool()(x).chunk(2, dim=1)
+    assert_close(mean, x.mean(dim=-1))
+    assert torch.equal(maximum, x.max(dim=-1).values)
+
+
+def test_pool_shares_the_gradient_among_ties():
+    x = torch.tensor([[[2.0, 5, 5, 1]]], requires_grad=True)
+    pool(x)[0, 1].backward()
+    assert x.grad.tolist() == [[[0, 0.5, 0.5, 0]]]
+
+
+# ---------------------------------------------------------------- encoders and decoders
+
+
+@given(
+    batch=batches,
+    frames=lengths,
+    n_stages=st.integers(1, 4),
+    hidden_dim=st.sampled_from([4, 8, 12, 64]),
+)
+def test_encoder_halves_any_number_of_frames(batch, frames, n_stages, hidden_dim):
+    encoder = Encoder(6, hidden_dim, 3, n_stages, n_blocks=1)
+    x = torch.randn(batch, 6, frames)
+    sizes = [math.ceil(frames / 2**stage) for stage in range(n_stages)]
+    shapes = [tuple(activation.shape) for activation in encoder.activations(x)]
+    expected = [(batch, hidden_dim, size) for size in sizes]
+    assert shapes == [*expected, (batch, 3, sizes[-1])]
+    assert encoder(x).isfinite().all()
+
+
+@pytest.mark.parametrize("hidden_dim", [4, 8, 12, 64])
+def test_encoder_sees_a_single_frame(hidden_dim):
+    encoder = Encoder(6, hidden_dim, 3, n_stages=1, n_blocks=1)
+    first, second = encoder(torch.randn(2, 6, 1))
+    assert (first - second).abs().max() > 1e-3
+
+
+def test_encoder_of_a_row_does_not_depend_on_its_batch():
+    encoder = Encoder(6, 16, 3, n_stages=2, n_blocks=2)
+    x = torch.randn(4, 6, 11)
+    assert_close(encoder(x)[1:2], encoder(x[1:2]))
+
+
+@given(
+    batch=batches,
+    tokens=st.integers(1, 9),
+    sizes=st.lists(lengths, min_size=1, max_size=3),
+)
+def test_decoder_reaches_its_sizes(batch, tokens, sizes):
+    decoder = Decoder(3, 16, 6, sizes, n_blocks=1)
+    assert decoder(torch.randn(batch, 3, tokens)).shape == (batch, 6, sizes[-1])
+
+
+@given(
+    batch=batches,
+    channels=st.integers(1, 2),
+    length=lengths,
+    n_fft=st.integers(2, 9),
+    max_tokens=st.integers(1, 12),
+)
+def test_series_encoder_at_every_length(batch, channels, length, n_fft, max_tokens):
+    sizes_of_stft = dict(n_fft=n_fft, hop_length=max(n_fft // 2, 1))
+    encoder = SeriesEncoder(
+        channels,
+        length,
+        out_dim=3,
+        max_tokens=max_tokens,
+        hidden_dim=16,
+        **sizes_of_stft,
+    )
+    x = torch.randn(batch, channels, length)
+    spectrogram = encoder.spectrogram(x)
+    *stages, latent = encoder.activations(x)
+    assert spectrogram.shape == (batch, encoder.in_channels, encoder.sizes[0])
+    assert [stage.shape[-1] for stage in stages] == encoder.sizes
+    assert encoder.sizes[-1] <= max_tokens
+    assert latent.shape == (batch, 3, encoder.sizes[-1])
+    assert torch.equal(encoder(x), latent)
+    assert_close(encoder.series(spectrogram, length), x, rtol=0, atol=1e-3)
+
+
+def test_decoder_mirrors_the_series_encoder():
+    encoder = SeriesEncoder(2, 45, out_dim=3, max_tokens=8, hidden_dim=16)
+    decoder = Decoder(3, 16, encoder.in_channels, encoder.sizes[::-1], n_blocks=1)
+    x = torch.randn(2, 2, 45)
+    reconstruction = decoder(encoder(x))
+    assert reconstruction.shape == encoder.spectrogram(x).shape
+    assert encoder.series(reconstruction, 45).shape == x.shape
+
+
+# --------------------------------------------------------------------- vector quantiser
+
+
+@updates
+@given(batch=batches, tokens=st.integers(1, 9), n_codes=st.integers(1, 9))
+def test_quantizer_takes_the_nearest_code(update, batch, tokens, n_codes):
+    quantizer = VectorQuantizer(n_codes, 3, update).eval()
+    z = torch.randn(batch, 3, tokens)
+    z_q, chosen, _ = quantizer(z)
+    distance = torch.cdist(z.movedim(1, -1), quantizer.codebook[None])
+    assert torch.equal(chosen, distance.argmin(dim=-1))
+    assert_close(z_q, quantizer.codebook[chosen].movedim(-1, 1))
+    assert torch.equal(quantizer.encode(quantizer.lookup(chosen)), chosen)
+
+
+@updates
+def test_quantizer_passes_the_gradient_straight_through(update):
+    quantizer = VectorQuantizer(5, 3, update)
+    z = torch.randn(2, 3, 7, requires_grad=True)
+    gradient = torch.randn(2, 3, 7)
+    z_q, _, _ = quantizer(z)
+    z_q.backward(gradient)
+    assert torch.equal(z.grad, gradient)
+    assert quantizer.codebook.grad is None  # never from the reconstruction
+
+
+def test_codebook_learns_from_its_own_losses_only():
+    quantizer = VectorQuantizer(5, 3, "gradient", orthogonal_weight=0.1)
+    _, _, losses = quantizer(torch.randn(2, 3, 7, requires_grad=True))
+
+    def reaches_the_codebook(loss):
+        wanted = torch.autograd.grad(
+            loss, quantizer.codebook, retain_graph=True, allow_unused=True
+        )
+        return wanted[0] is not None
+
+    learners = {name for name, loss in losses.items() if reaches_the_codebook(loss)}
+    assert set(losses) == {"commitment_loss", "codebook_loss", "orthogonal_loss"}
+    assert learners == {"codebook_loss", "orthogonal_loss"}
+
+
+def test_moving_averages_leave_no_loss_to_the_codebook():
+    quantizer = VectorQuantizer(5, 3, "ema")
+    _, _, losses = quantizer(torch.randn(2, 3, 7, requires_grad=True))
+    assert set(losses) == {"commitment_loss"}
+    assert list(quantizer.parameters()) == []
+
+
+def test_moving_averages_by_hand():
+    quantizer = VectorQuantizer(2, 1, decay=0.9, revival_threshold=0.0)
+    quantizer.start(torch.tensor([[0.0], [10.0]]))
+    quantizer(torch.tensor([[[1.0, 2, 3, 9]]]))
+    counts = torch.tensor([0.9 + 0.1 * 2 * 3 / 4, 0.9 + 0.1 * 2 * 1 / 4])
+    sums = torch.tensor([0.9 * 0 + 0.1 * 2 * 6 / 4, 0.9 * 10 + 0.1 * 2 * 9 / 4])
+    smoothed = 2 * (counts + 1e-5) / (2 + 2 * 1e-5)
+    assert_close(quantizer.counts, counts)
+    assert_close(quantizer.sums, sums.unsqueeze(1))
+    assert_close(quantizer.codebook, (sums / smoothed).unsqueeze(1))
+
+
+def test_moving_averages_settle_on_the_means_of_the_clusters():
+    quantizer = VectorQuantizer(2, 1, decay=0.5)
+    quantizer.start(torch.tensor([[0.0], [10.0]]))
+    for _ in range(40):
+        quantizer(torch.tensor([[[1.0, 2, 3, 9]]]))
+    assert_close(quantizer.codebook, torch.tensor([[2.0], [9.0]]), rtol=0, atol=1e-3)
+
+
+@updates
+def test_dead_codes_restart_at_vectors_of_the_batch(update):
+    quantizer = VectorQuantizer(4, 2, update, decay=0.0, revival_threshold=0.05)
+    quantizer.start(torch.tensor([[0.0, 0], [50, 50], [60, 60], [70, 70]]))
+    z = torch.randn(1, 2, 30)
+    quantizer(z)
+    revived, vectors = quantizer.codebook[1:].detach(), z[0].T
+    same = (revived.unsqueeze(1) == vectors).all(dim=-1)  # (codes, vectors)
+    assert same.any(dim=1).all()
+    assert torch.equal(quantizer.counts[1:], torch.ones(3))
+    quantizer(z)
+    assert quantizer.epoch_metrics()["codebook_usage"] > 0.5
+
+
+@updates
+def test_codes_in_use_are_not_revived(update):
+    quantizer = VectorQuantizer(2, 1, update, decay=0.0)
+    quantizer.start(torch.tensor([[0.0], [10.0]]))
+    quantizer(torch.tensor([[[0.0, 0, 10, 10]]]))
+    assert_close(quantizer.codebook.detach(), torch.tensor([[0.0], [10.0]]))
+
+
+@updates
+def test_quantizer_in_evaluation_changes_nothing(update):
+    quantizer = VectorQuantizer(5, 3, update).eval()
+    before, state = state_of(quantizer), torch.get_rng_state()
+    quantizer(torch.randn(2, 3, 7, generator=torch.Generator().manual_seed(1)))
+    assert_close(state_of(quantizer), before, rtol=0, atol=0)
+    assert (quantizer.epoch_counts == 0).all()
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@updates
+def test_start_sets_the_codes(update):
+    quantizer = VectorQuantizer(2, 1, update)
+    codes = torch.tensor([[3.0], [4.0]])
+    quantizer.start(codes)
+    assert torch.equal(quantizer.codebook.detach(), codes)
+    assert quantizer.encode(torch.tensor([[[4.1, 2.0]]])).tolist() == [[1, 0]]
+
+
+def test_epoch_metrics_add_up_batches_and_forget_them():
+    quantizer = VectorQuantizer(4, 1, "gradient", revival_threshold=0.0)
+    quantizer.start(torch.tensor([[0.0], [1], [2], [3]]))
+    for z in ([0.0, 0.0], [1.0, 1.0]):
+        quantizer(torch.tensor([[z]]))
+    metrics = {name: float(value) for name, value in quantizer.epoch_metrics().items()}
+    assert metrics == pytest.approx({"perplexity": 2.0, "codebook_usage": 0.5})
+    assert quantizer.epoch_metrics()["codebook_usage"] == 0
+
+
+# ------------------------------------------------ projector and iterative normalisation
+
+
+@pytest.mark.parametrize(
+    ("features", "groups"), [(3, (1, 3)), (64, (1, 64)), (128, (2, 64)), (67, (67, 1))]
+)
+def test_iter_norm_whitens_in_equal_groups(features, groups):
+    norm = IterNorm(features)
+    z = torch.randn(200, features)
+    blocks = z.split(groups[1], dim=1)
+    expected = [iterative_normalization(block)[0] for block in blocks]
+    assert norm.mean.shape == groups
+    assert_close(norm(z), torch.cat(expected, dim=1))
+
+
+def test_iter_norm_averages_what_it_saw():
+    norm = IterNorm(3, momentum=0.25)
+    z = torch.randn(50, 3) + 5
+    _, mean, whitening = iterative_normalization(z)
+    norm(z)
+    assert_close(norm.mean[0], 0.25 * mean)
+    assert_close(norm.whitening[0], 0.75 * torch.eye(3) + 0.25 * whitening)
+
+
+def test_iter_norm_in_evaluation_uses_the_averages():
+    norm = IterNorm(3)
+    z = torch.randn(50, 3) + 5
+    for _ in range(150):
+        trained = norm(z)
+    before = state_of(norm.eval())
+    assert_close(norm(z), trained, rtol=1e-4, atol=1e-4)
+    assert_close(norm(z[:1]), trained[:1], rtol=1e-4, atol=1e-4)
+    assert_close(state_of(norm), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("dims", "last_norm", "layers"),
+    [
+        ([4, 2], None, [nn.Linear]),
+        ([4, 8, 2], None, [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Linear]),
+        ([4, 2], IterNorm(2), [nn.Linear, IterNorm]),
+    ],
+)
+def test_projector_layers(dims, last_norm, layers):
+    projector = Projector(dims, last_norm)
+    assert [type(layer) for layer in projector] == layers
+    assert projector(torch.randn(5, 4)).shape == (5, 2)
+
+
+# ----------------------------------------------------------------------- moving average
+
+
+def test_moving_average_follows_parameters_and_buffers():
+    online = Projector([2, 3, 2])
+    target = MovingAverage(online)
+    before = state_of(target.module)
+    online(torch.randn(8, 2) + 3)  # moves the running statistics
+    for parameter in online.parameters():
+        nn.init.normal_(parameter)
+    target.follow(online, momentum=0.9)
+    counter = "1.num_batches_tracked"
+    for name, value in online.state_dict().items():
+        expected = value if name == counter else 0.9 * before[name] + 0.1 * value
+        assert_close(target.module.state_dict()[name], expected)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 1.0])
+def test_moving_average_at_the_extremes(momentum):
+    online = nn.Linear(2, 2)
+    target = MovingAverage(online)
+    before = state_of(target.module)
+    nn.init.normal_(online.weight)
+    target.follow(online, momentum)
+    expected = before if momentum else online.state_dict()
+    assert_close(dict(target.module.state_dict()), dict(expected))
+
+
+def test_moving_average_has_no_gradient_and_its_own_memory():
+    online = nn.Linear(2, 2)
+    target = MovingAverage(online)
+    nn.init.zeros_(online.weight)
+    x = torch.randn(3, 2, requires_grad=True)
+    assert not target(x).requires_grad
+    assert not any(parameter.requires_grad for parameter in target.parameters())
+    assert target.module.weight.abs().sum() > 0
+    assert all(parameter.requires_grad for parameter in online.parameters())
+
+
+# ------------------------------------------------------------------- masked transformer
+
+
+@pytest.fixture
+def transformer():
+    return MaskedTransformer(5, 7, n_classes=2, dim=16, n_layers=2, n_heads=2).eval()
+
+
+@pytest.fixture
+def batch():
+    tokens = torch.randint(5, (4, 7))
+    mask = torch.arange(7).expand(4, 7) % 3 == torch.arange(4).unsqueeze(1) % 3
+    return tokens, mask, torch.tensor([0, 1, 2, 0])
+
+
+def test_masked_tokens_do_not_influence_the_scores(transformer, batch):
+    tokens, mask, classes = batch
+    scores = transformer(tokens, mask, classes)
+    others = (tokens + 1) % 5
+    hidden_changed = transformer(torch.where(mask, others, tokens), mask, classes)
+    visible_changed = transformer(torch.where(mask, tokens, others), mask, classes)
+    assert scores.shape == (4, 7, 5)
+    assert torch.equal(hidden_changed, scores)
+    assert ((visible_changed - scores).abs().amax(dim=-1) > 1e-6).all()
+
+
+def test_classes_places_and_masks_influence_the_scores(transformer, batch):
+    tokens, mask, classes = batch
+    scores = transformer(tokens, mask, classes)
+    assert not torch.allclose(transformer(tokens, mask, (classes + 1) % 3), scores)
+    assert not torch.allclose(transformer(tokens, ~mask, classes), scores)
+    alike = transformer(torch.zeros_like(tokens), mask & False, classes)
+    assert not torch.allclose(alike[:, 0], alike[:, 1])
+
+
+@given(order=st.permutations(range(4)))
+def test_scores_follow_the_order_of_the_batch(order):
+    net = MaskedTransformer(5, 7, n_classes=2, dim=16, n_layers=1, n_heads=2).eval()
+    tokens, classes = torch.randint(5, (4, 7)), torch.tensor([0, 1, 2, 0])
+    mask = torch.rand(4, 7) < 0.5
+    scores = net(tokens, mask, classes)
+    assert_close(net(tokens[order], mask[order], classes[order]), scores[order])
+    assert_close(net(tokens[:1], mask[:1], classes[:1]), scores[:1])
+
+
+def test_dropout_is_for_training_only(transformer, batch):
+    assert torch.equal(transformer(*batch), transformer(*batch))
+    transformer.train()
+    assert not torch.equal(transformer(*batch), transformer(*batch))
+
+
+def test_transformer_without_classes_takes_a_single_token():
+    net = MaskedTransformer(5, 1, n_classes=0, dim=8, n_layers=1, n_heads=2)
+    tokens = torch.zeros(3, 1, dtype=torch.int64)
+    classes = torch.zeros(3, dtype=torch.int64)
+    assert net(tokens, tokens == 0, classes).shape == (3, 1, 5)

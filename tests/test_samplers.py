@@ -1,0 +1,183 @@
+"""MaskGITSampler: sampling, guidance, imputation, likelihood, learning."""
+
+import numpy as np
+import pytest
+from estimators import tiny_sampler, tiny_tokenizer, waves
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
+
+from sktsrep import STFTTransformer
+from sktsrep.functional import MASK_SCHEDULES
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    X, y = waves(dtype=np.float32)
+    return tiny_sampler(tiny_tokenizer()).fit(X, np.array(["slow", "fast"])[y])
+
+
+@pytest.mark.parametrize("n_channels", [None, 2])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_samples_look_like_what_fit_saw(n_channels, dtype):
+    X, _ = waves(n_channels=n_channels, dtype=dtype)
+    samples = tiny_sampler(tiny_tokenizer()).fit(X).sample(5)
+    assert samples.shape == (5, *X.shape[1:])
+    assert samples.dtype == dtype
+
+
+def test_tokenizer_fitted_frozen_or_by_hand_give_the_same_samples():
+    X, y = waves()
+    tokenizer = tiny_tokenizer(output="codes").fit(X)
+    expected = tiny_sampler(tokenizer).fit(X, y).sample(5)
+    frozen = tiny_sampler(FrozenEstimator(tokenizer)).fit(X, y)
+    assert frozen.tokenizer_ is tokenizer
+    np.testing.assert_array_equal(frozen.sample(5), expected)
+    codes = tokenizer.transform(X)
+    if codes.max() == tokenizer.n_codes - 1:  # else the codebooks' sizes differ
+        by_hand = tiny_sampler().fit(codes, y)
+        restored = tokenizer.inverse_transform(by_hand.sample(5))
+        np.testing.assert_array_equal(restored, expected)
+
+
+def test_pipeline_from_series_to_series():
+    X, y = waves()
+    generator = make_pipeline(
+        STFTTransformer(device="cpu"), tiny_tokenizer(output="codes"), tiny_sampler()
+    ).fit(X, y)
+    codes = generator[-1].sample(7)
+    assert codes.dtype == np.int64
+    assert generator[:-1].inverse_transform(codes).shape == (7, 50)
+
+
+def test_samples_repeat_and_differ(fitted):
+    same = [fitted.sample(4, random_state=1) for _ in range(2)]
+    np.testing.assert_array_equal(*same)
+    assert (fitted.sample(4, random_state=2) != same[0]).any()
+    np.testing.assert_array_equal(fitted.sample(4), fitted.sample(4))
+
+
+@pytest.mark.parametrize("n_samples", [1, 64, 65])
+def test_numbers_of_samples(fitted, n_samples):
+    assert len(fitted.sample(n_samples)) == n_samples
+
+
+def test_labels_by_name(fitted):
+    assert len(fitted.sample(3, y="fast")) == 3
+    assert len(fitted.sample(2, y=["slow", "fast"])) == 2
+    np.testing.assert_allclose(fitted.class_prior_, [0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"y": "medium"}, "previously unseen labels: .'medium'"),
+        ({"n_samples": 3, "y": ["slow"]}, "must have n_samples=3 labels"),
+        ({"n_samples": 0}, "n_samples must be an int of at least 1"),
+        ({"n_samples": 2.5}, "n_samples must be an int of at least 1"),
+    ],
+)
+def test_bad_requests(fitted, arguments, match):
+    with pytest.raises(ValueError, match=match):
+        fitted.sample(**arguments)
+
+
+def test_labels_for_a_sampler_without():
+    sampler = tiny_sampler(tiny_tokenizer()).fit(waves()[0])
+    with pytest.raises(ValueError, match="fitted without"):
+        sampler.sample(2, y=0)
+
+
+def test_continuous_targets_are_no_labels():
+    X, _ = waves()
+    with pytest.raises(ValueError, match="Unknown label type"):
+        tiny_sampler(tiny_tokenizer()).fit(X, X[:, 0])
+
+
+def test_series_need_a_tokenizer():
+    with pytest.raises(ValueError, match="Series need a tokenizer"):
+        tiny_sampler().fit(waves()[0])
+
+
+@pytest.mark.parametrize("schedule", MASK_SCHEDULES)
+@pytest.mark.parametrize("n_steps", [1, 3, 50])
+def test_schedules_and_steps(schedule, n_steps):
+    codes = np.random.default_rng(0).integers(0, 8, size=(20, 6))
+    sampler = tiny_sampler(schedule=schedule, n_steps=n_steps).fit(codes)
+    samples = sampler.sample(9)
+    assert samples.shape == (9, 6)
+    assert samples.min() >= 0
+    assert samples.max() <= codes.max()
+
+
+def trained_on_two_words(**params):
+    """Class 0 always says 0 1 2 3 ..., class 1 the reverse."""
+    words = np.array([np.arange(6), np.arange(6)[::-1]])
+    y = np.arange(60) % 2
+    small = {"hidden_dim": 32, "max_epochs": 60, "lr": 3e-3, "dropout": 0.0}
+    return words, tiny_sampler(**small, **params).fit(words[y], y)
+
+
+def test_learns_the_distribution():
+    words, sampler = trained_on_two_words(n_steps=6)
+    for label in (0, 1):
+        samples = sampler.sample(50, y=label)
+        assert (samples == words[label]).all(axis=1).mean() > 0.9
+    unlabelled = (sampler.sample(100)[:, None] == words).all(axis=2)
+    assert unlabelled.any(axis=1).mean() > 0.9
+    assert 0.3 < unlabelled[:, 0].mean() < 0.7
+
+
+def test_guidance_scale_from_none_to_the_class():
+    words, sampler = trained_on_two_words(class_dropout=0.5, n_steps=6)
+    share = {}
+    for scale in (0.0, 1.0, 1.5):
+        samples = sampler.set_params(guidance_scale=scale).sample(200, y=0)
+        share[scale] = (samples == words[0]).all(axis=1).mean()
+    assert share[0.0] < 0.7  # both words
+    assert share[1.0] > 0.9
+    assert share[1.5] > 0.9
+
+
+def test_likelihood_finds_the_odd_one_out():
+    words, sampler = trained_on_two_words()
+    odd = np.array([[3, 3, 3, 0, 0, 0]])
+    scores = sampler.score_samples(np.concatenate([words, odd]))
+    assert scores.shape == (3,)
+    assert (scores <= 0).all()
+    assert scores[2] < scores[:2].min() - 5
+    assert sampler.score(words) == pytest.approx(scores[:2].mean())
+
+
+@pytest.mark.parametrize("n_channels", [None, 2])
+def test_impute_keeps_what_is_known(n_channels):
+    X, _ = waves(n_channels=n_channels)
+    sampler = tiny_sampler(tiny_tokenizer()).fit(X)
+    mask = np.zeros(X.shape, dtype=bool)
+    mask[:10, ..., 20:30] = True
+    filled = sampler.impute(np.where(mask, np.nan, X), mask, random_state=0)
+    np.testing.assert_array_equal(filled[~mask], X[~mask])
+    assert np.isfinite(filled).all()
+    np.testing.assert_array_equal(
+        filled, sampler.impute(np.where(mask, np.nan, X), mask, random_state=0)
+    )
+
+
+def test_impute_everything_or_nothing(fitted):
+    X, _ = waves(dtype=np.float32)
+    everything = np.ones_like(X, dtype=bool)
+    assert np.isfinite(fitted.impute(np.full_like(X, np.nan), everything)).all()
+    np.testing.assert_array_equal(fitted.impute(X, ~everything), X)
+
+
+def test_bad_imputation(fitted):
+    X, _ = waves(dtype=np.float32)
+    with pytest.raises(ValueError, match="mask must have the shape"):
+        fitted.impute(X, np.zeros((2, 2)))
+    with pytest.raises(ValueError, match="contains NaN where mask is False"):
+        fitted.impute(np.full_like(X, np.nan), np.zeros(X.shape))
+
+
+def test_impute_needs_series():
+    sampler = tiny_sampler().fit(np.zeros((4, 3), dtype=int))
+    with pytest.raises(ValueError, match="fitted on series"):
+        sampler.impute(np.zeros((4, 3)), np.zeros((4, 3)))

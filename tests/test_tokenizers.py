@@ -1,0 +1,160 @@
+"""SSLVQTokenizer: outputs, objectives, the quantiser's options, learning."""
+
+import numpy as np
+import pytest
+from estimators import tiny_tokenizer, waves
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from sktsrep import STFTTransformer
+from sktsrep.augmentations import PRESETS, flip, gaussian_noise
+from sktsrep.objectives import OBJECTIVES
+
+
+@pytest.mark.parametrize("ssl", [*OBJECTIVES, None])
+def test_every_objective_trains(ssl):
+    X, _ = waves()
+    tokenizer = tiny_tokenizer(ssl=ssl).fit(X)
+    assert np.isfinite(tokenizer.transform(X)).all()
+    assert np.isfinite(tokenizer.history_["train_loss"]).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_timepoints", [1, 47, 48])
+def test_series_and_spectrograms_give_the_same_model(dtype, n_timepoints):
+    X, _ = waves(n_timepoints=n_timepoints, dtype=dtype)
+    stft = STFTTransformer(device="cpu")
+    spectrogram = stft.fit_transform(X)
+    from_series = tiny_tokenizer().fit(X)
+    from_spectrogram = tiny_tokenizer().fit(spectrogram)
+    np.testing.assert_array_equal(
+        from_series.transform(X), from_spectrogram.transform(spectrogram)
+    )
+    codes = from_series.encode(X)
+    np.testing.assert_array_equal(codes, from_spectrogram.encode(spectrogram))
+    restored = stft.inverse_transform(from_spectrogram.decode(codes))
+    np.testing.assert_allclose(restored, from_series.decode(codes), atol=1e-5)
+
+
+def test_codes_and_their_inverse():
+    X, _ = waves(dtype=np.float32)
+    tokenizer = tiny_tokenizer(output="codes")
+    codes = tokenizer.fit_transform(X)
+    assert codes.dtype == np.int64
+    assert codes.shape == (len(X), *tokenizer.token_shape_)
+    restored = tokenizer.inverse_transform(codes)
+    assert (restored.shape, restored.dtype) == (X.shape, X.dtype)
+    np.testing.assert_array_equal(restored, tokenizer.reconstruct(X))
+    assert not hasattr(tiny_tokenizer(), "inverse_transform")
+
+
+@pytest.mark.parametrize(
+    "codes", [[[0, 1]], [[8] * 7], [[-1] * 7], [[0.5] * 7]], ids=str
+)
+def test_bad_codes(codes):
+    tokenizer = tiny_tokenizer().fit(waves()[0])
+    with pytest.raises(ValueError, match=r"[Cc]odes"):
+        tokenizer.decode(codes)
+
+
+@pytest.mark.parametrize(
+    ("features", "n_features"), [("all", 48), ("latent", 8), ("tokens", 8)]
+)
+def test_feature_levels(features, n_features):
+    X, _ = waves()
+    tokenizer = tiny_tokenizer(features=features).fit(X)
+    assert tokenizer.transform(X).shape == (len(X), n_features)
+    assert len(tokenizer.get_feature_names_out()) == n_features
+
+
+def test_token_features_are_pooled_codes():
+    X, _ = waves()
+    tokenizer = tiny_tokenizer(features="tokens").fit(X)
+    codes = tokenizer.codebook_[tokenizer.encode(X)]  # (samples, tokens, dim)
+    pooled = np.concatenate([codes.mean(axis=1), codes.max(axis=1)], axis=1)
+    np.testing.assert_allclose(tokenizer.transform(X), pooled, rtol=1e-5, atol=1e-6)
+
+
+def test_history_has_every_term():
+    tokenizer = tiny_tokenizer().fit(waves()[0])
+    terms = {"time", "frequency", "commitment", "augmented"}
+    terms |= {"invariance", "variance", "covariance", "train"}
+    columns = {f"{term}_loss" for term in terms} | {"perplexity", "codebook_usage"}
+    assert columns <= set(tokenizer.history_.columns)
+    summed = tokenizer.history_[[f"{term}_loss" for term in terms - {"train"}]]
+    np.testing.assert_allclose(
+        summed.sum(axis=1), tokenizer.history_["train_loss"], rtol=1e-5
+    )
+    assert tokenizer.history_["codebook_usage"].between(0, 1).all()
+    assert tokenizer.history_["perplexity"].between(1, 8).all()
+
+
+@pytest.mark.parametrize("codebook_init", ["kmeans", "normal"])
+@pytest.mark.parametrize("codebook_update", ["ema", "gradient"])
+def test_codebook_options(codebook_init, codebook_update):
+    X, _ = waves()
+    tokenizer = tiny_tokenizer(
+        codebook_init=codebook_init, codebook_update=codebook_update
+    ).fit(X)
+    has_loss = "codebook_loss" in tokenizer.history_
+    assert has_loss == (codebook_update == "gradient")
+
+
+def test_orthogonal_weight_needs_the_gradient():
+    X, _ = waves()
+    with pytest.raises(ValueError, match="codebook_update='gradient'"):
+        tiny_tokenizer(orthogonal_weight=1.0).fit(X)
+    tokenizer = tiny_tokenizer(orthogonal_weight=1.0, codebook_update="gradient")
+    assert "orthogonal_loss" in tokenizer.fit(X).history_
+
+
+@pytest.mark.parametrize("augmentations", [*PRESETS, flip, ["warp", gaussian_noise]])
+def test_augmentations(augmentations):
+    X, _ = waves()
+    assert tiny_tokenizer(augmentations=augmentations).fit(X).n_iter_ == 2
+
+
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        ({"ssl": "magic"}, "'ssl' parameter"),
+        ({"augmentations": "magic"}, "augmentations must name one of"),
+        ({"max_epochs": 0}, "'max_epochs' parameter"),
+        ({"n_codes": 1}, "'n_codes' parameter"),
+        ({"n_fft": 8, "hop_length": 8}, "hop_length must be less"),
+    ],
+)
+def test_bad_parameters(params, match):
+    with pytest.raises(ValueError, match=match):
+        tiny_tokenizer(**params).fit(waves()[0])
+
+
+def test_magnitudes_are_no_input():
+    X = STFTTransformer(output="magnitude", device="cpu").fit_transform(waves()[0])
+    with pytest.raises(ValueError, match="no real and imaginary parts"):
+        tiny_tokenizer().fit(X)
+
+
+def test_score_is_the_reconstruction_error():
+    X, _ = waves()
+    tokenizer = tiny_tokenizer().fit(X)
+    error = ((tokenizer.reconstruct(X) - X) / tokenizer.scale_[0, 0]) ** 2
+    # Series are padded to whole hops inside: the last timepoints count a little more.
+    assert tokenizer.score(X) == pytest.approx(-error.mean(), rel=0.05)
+
+
+def test_scale_and_offset_of_the_data_do_not_matter():
+    X, _ = waves()
+    plain = tiny_tokenizer().fit(X)
+    moved = tiny_tokenizer().fit(1024 * X)  # a power of two: exact in floating point
+    np.testing.assert_array_equal(plain.encode(X), moved.encode(1024 * X))
+
+
+def test_learns_to_reconstruct_and_to_tell_classes_apart():
+    X, y = waves(n_samples=120)
+    params = {"hidden_dim": 16, "code_dim": 16, "n_codes": 32, "max_epochs": 40}
+    tokenizer = tiny_tokenizer(max_tokens=16, lr=3e-3, **params).fit(X[:80])
+    assert tokenizer.score(X[80:]) > -0.3  # of a variance of 1
+    probe = make_pipeline(tokenizer, LogisticRegression()).fit(X[:80], y[:80])
+    assert probe.score(X[80:], y[80:]) > 0.95
+    assert tokenizer.history_["codebook_usage"].iloc[-1] > 0.8
