@@ -42,7 +42,11 @@ X_test, y_test = load_gunpoint(split="test", return_type="numpy2d")
 
 def linear_probe():
     classifier = LogisticRegressionCV(
-        cv=3, l1_ratios=(0,), max_iter=5000, use_legacy_attributes=False
+        cv=3,
+        l1_ratios=(0,),
+        scoring="accuracy",
+        max_iter=5000,
+        use_legacy_attributes=False,
     )
     return make_pipeline(StandardScaler(), classifier)
 

@@ -133,6 +133,12 @@ class SeriesNet(skorch.NeuralNet):
         self.amp = amp
         super().__init__(module, **kwargs)
 
+    def initialize(self):
+        """Start a new training."""
+        self.n_steps_ = 0
+        self.best_ = {}
+        return super().initialize()
+
     @property
     def _default_callbacks(self):
         return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]
@@ -174,28 +180,28 @@ class SeriesNet(skorch.NeuralNet):
                 | {name: term.detach() for name, term in step["y_pred"].items()}
             )
             self.notify("on_batch_end", batch=batch, training=training, **step)
-        means = {
-            name: torch.stack([term[name] for term in terms]).mean()
-            for name in terms[0]
-        }
-        self._record_epoch(means, prefix)
-        if training:
-            for name, value in self.module_.epoch_metrics().items():
-                self.history.record(name, value.item())
+        names = list(terms[0])
+        means = torch.stack([torch.stack([t[n] for t in terms]).mean() for n in names])
+        metrics = self.module_.epoch_metrics() if training else {}
+        values = torch.cat([means, *(m.reshape(1) for m in metrics.values())]).tolist()
+        self._record_epoch(dict(zip([*names, *metrics], values, strict=True)), prefix)
 
-    def _record_epoch(self, means, prefix):
-        for name, value in means.items():
-            # A term of the training loss goes by its own name.
-            known = name != "loss" and prefix == "train"
-            self.history.record(name if known else f"{prefix}_{name}", value.item())
+    def _record_epoch(self, values, prefix):
         loss = f"{prefix}_loss"
-        losses = self.history[:, loss]
-        if not math.isfinite(losses[-1]):
+        values[loss] = values.pop("loss")
+        for name, value in values.items():
+            # A term of the training loss goes by its own name.
+            known = name == loss or prefix == "train"
+            self.history.record(name if known else f"{prefix}_{name}", value)
+        if not math.isfinite(values[loss]):
             raise ValueError(
-                f"Training diverged: {loss} is {losses[-1]} in epoch {len(losses)}. "
-                "Try a smaller lr or gradient_clip, or scale the data."
+                f"Training diverged: {loss} is {values[loss]} in epoch "
+                f"{len(self.history)}. Try a smaller lr or gradient_clip."
             )
-        self.history.record(f"{loss}_best", losses[-1] == min(losses))
+        is_best = values[loss] <= self.best_.get(loss, math.inf)
+        if is_best:
+            self.best_[loss] = values[loss]
+        self.history.record(f"{loss}_best", is_best)
 
 
 class _ScikitLearnCallbacks(Callback):
@@ -309,7 +315,7 @@ def fit_net(estimator, module, module_params, tensors, seed, open_context=None):
             device=str(device),
             verbose=estimator.verbose,
         )
-        net.n_steps_, net.n_total_steps_ = 0, n_epochs * n_batches
+        net.n_total_steps_ = n_epochs * n_batches
         net.initialize()
         net.module_.start(*train.tensors)
         context.call_on_fit_task_begin(estimator=estimator)

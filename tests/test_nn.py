@@ -223,6 +223,8 @@ def test_dead_codes_restart_at_vectors_of_the_batch(update):
     revived, vectors = quantizer.codebook[1:].detach(), z[0].T
     same = (revived.unsqueeze(1) == vectors).all(dim=-1)  # (codes, vectors)
     assert same.any(dim=1).all()
+    if update == "ema":
+        assert torch.equal(quantizer.sums[1:], revived)
     assert torch.equal(quantizer.counts[1:], torch.ones(3))
     quantizer(z)
     assert quantizer.epoch_metrics()["codebook_usage"] > 0.5
