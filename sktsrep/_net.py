@@ -265,7 +265,17 @@ def _n_epochs(estimator, n_batches):
     return max(1, round(estimator._auto_steps / n_batches))
 
 
-def fit_net(estimator, module, module_params, tensors, seed, open_context=None):
+def fit_net(
+    estimator,
+    module,
+    module_params,
+    tensors,
+    seed,
+    *,
+    open_context=None,
+    param_groups=(),
+    callbacks=(),
+):
     """Train a module with an estimator's training parameters.
 
     Sets ``net_``, ``history_`` and ``n_iter_`` on the estimator, once all is done.
@@ -285,6 +295,10 @@ def fit_net(estimator, module, module_params, tensors, seed, open_context=None):
     open_context : callable, default=None
         Gives scikit-learn's callback context of the training from ``max_subtasks``;
         None is the estimator's root.
+    param_groups : sequence of (pattern, dict)
+        Optimiser settings of some parameters.
+    callbacks : sequence of skorch callbacks
+        Beside those of the training parameters.
     """
     device = tensors[0].device
     with isolated_random_state(seed, device):
@@ -303,7 +317,10 @@ def fit_net(estimator, module, module_params, tensors, seed, open_context=None):
             optimizer=torch.optim.AdamW,
             optimizer__fused=True,
             optimizer__weight_decay=estimator.weight_decay,
-            optimizer__param_groups=[("*codebook", {"weight_decay": 0.0})],
+            optimizer__param_groups=[
+                ("*codebook", {"weight_decay": 0.0}),
+                *param_groups,
+            ],
             lr=estimator.lr,
             max_epochs=n_epochs,
             batch_size=estimator.batch_size,
@@ -311,7 +328,10 @@ def fit_net(estimator, module, module_params, tensors, seed, open_context=None):
             iterator_train__shuffle=True,
             iterator_valid=DeviceBatches,
             train_split=None if valid is None else predefined_split(valid),
-            callbacks=_callbacks(estimator, context, n_epochs * n_batches),
+            callbacks=[
+                *_callbacks(estimator, context, n_epochs * n_batches),
+                *callbacks,
+            ],
             device=str(device),
             verbose=estimator.verbose,
         )

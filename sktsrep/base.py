@@ -1,5 +1,6 @@
 """What the estimators share: validation, devices, chunked inference, parameters."""
 
+import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -10,16 +11,23 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.callback import CallbackSupportMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_array, check_random_state, validate_data
+from sklearn.utils.validation import (
+    check_array,
+    check_is_fitted,
+    check_random_state,
+    validate_data,
+)
 
-from sktsrep._net import resolve_device
+from sktsrep._net import isolated_random_state, resolve_device
 from sktsrep.nn import STFT
 
 __all__ = [
     "SpectralEstimator",
     "TorchEstimator",
     "as_series",
+    "check_n_samples",
     "random_seed",
     "resolve_hop_length",
     "to_tensor",
@@ -137,6 +145,14 @@ def validate_codes(codes, n_tokens, n_codes):
     return whole
 
 
+def check_n_samples(n_samples):
+    """Raise ValueError unless ``n_samples`` is an int of at least 1."""
+    if not isinstance(n_samples, Integral) or n_samples < 1:
+        raise ValueError(
+            f"n_samples must be an int of at least 1, got {n_samples!r} instead."
+        )
+
+
 def random_seed(random_state):
     """A seed for torch from a scikit-learn ``random_state``."""
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
@@ -220,6 +236,12 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
     def _module(self):
         """The trained torch module, in evaluation mode."""
         return self.net_.module_.eval()
+
+    def _isolated(self, random_state):
+        """Context of a method that draws; None takes the estimator's random state."""
+        random_state = self.random_state if random_state is None else random_state
+        device = torch.device(self.net_.device)
+        return isolated_random_state(random_seed(random_state), device)
 
     def _predict_chunks(self, function, *tensors):
         """Apply ``function`` to rows of host tensors; tensors come back on the host.
@@ -307,14 +329,37 @@ class SpectralEstimator(
         scale = torch.as_tensor(self.scale_, device=series.device)
         return ((series - mean) / scale).float()
 
+    def _prepare(self, x):
+        """Standardised series of whole hops, from a tensor of what ``fit`` saw."""
+        return self._standardise(self._whole_hops(x)[0])
+
     def _apply(self, X, function):
         """Rows of ``function(standardised series)`` for checked ``X``."""
+        rows = to_tensor(X, "cpu")
+        return self._predict_chunks(lambda x: function(self._prepare(x)), rows).numpy()
 
-        def on_device(chunk):
-            series, _ = self._whole_hops(chunk)
-            return function(self._standardise(series))
+    def _check(self, X):
+        check_is_fitted(self)
+        return validate_series(self, X, reset=False)
 
-        return self._predict_chunks(on_device, to_tensor(X, "cpu")).numpy()
+    def _warn_if_collapsed(self):
+        """Warn when the embeddings have become the same for all series."""
+        history = self.history_
+        if "effective_rank" not in history or len(history) < 2:
+            return
+        rank, spread = history["effective_rank"], history["feature_std"]
+        lost_rank = rank.iloc[0] > 3 and rank.iloc[-1] < 1.5
+        lost_spread = spread.iloc[-1] < 0.02 * spread.iloc[0]
+        if lost_rank or lost_spread:
+            warnings.warn(
+                f"The embeddings collapsed: their effective rank went from "
+                f"{rank.iloc[0]:.1f} to {rank.iloc[-1]:.1f}, the features' mean standard "
+                f"deviation from {spread.iloc[0]:.3g} to {spread.iloc[-1]:.3g}. Try "
+                "another ssl, larger variance or covariance weights, a smaller lr or "
+                "weaker augmentations.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
 
     def _restore(self, series):
         """Undo :meth:`_fit_series`: samples of the shape and dtype that ``fit`` saw."""

@@ -13,6 +13,7 @@ from sktsrep.functional import (
     codebook_lookup,
     codebook_loss,
     commitment_loss,
+    effective_rank,
     istft,
     iterative_normalization,
     orthogonal_loss,
@@ -23,6 +24,7 @@ from sktsrep.functional import (
 __all__ = [
     "STFT",
     "Decoder",
+    "EmbeddingMonitor",
     "Encoder",
     "IterNorm",
     "MaskedTransformer",
@@ -453,6 +455,48 @@ class IterNorm(nn.Module):
         return whitened.transpose(0, 1).flatten(start_dim=1)
 
 
+class EmbeddingMonitor(nn.Module):
+    """Effective rank and spread of the embeddings of an epoch: is there a collapse?
+
+    Parameters
+    ----------
+    n_features : int
+        Features of an embedding.
+
+    Examples
+    --------
+    >>> import torch
+    >>> monitor = EmbeddingMonitor(2)
+    >>> monitor(torch.tensor([[1., 0.], [0., 1.], [-1., 0.], [0., -1.]]))
+    >>> {name: round(float(v), 4) for name, v in monitor.epoch_metrics().items()}
+    {'effective_rank': 2.0, 'feature_std': 0.7071}
+    """
+
+    def __init__(self, n_features):
+        super().__init__()
+        # One row more than features: their sums, and in the corner the count.
+        moments = torch.zeros(n_features + 1, n_features + 1)
+        self.register_buffer("moments", moments, persistent=False)
+
+    @torch.no_grad()
+    def forward(self, h):
+        """Add the embeddings (batch, n_features) of a training step."""
+        if self.training:
+            h = F.pad(h.detach().float(), (0, 1), value=1.0)
+            self.moments += h.T @ h
+
+    def epoch_metrics(self):
+        """The figures since the last call."""
+        moments = self.moments / self.moments[-1, -1].clamp(min=1)
+        mean = moments[-1, :-1]
+        covariance = moments[:-1, :-1] - torch.outer(mean, mean)
+        self.moments = torch.zeros_like(self.moments)
+        return {
+            "effective_rank": effective_rank(covariance),
+            "feature_std": covariance.diagonal().clamp(min=0).sqrt().mean(),
+        }
+
+
 class Projector(nn.Sequential):
     """Linear layers with batch normalisation and ReLU in between.
 
@@ -666,6 +710,8 @@ class SeriesEncoder(nn.Module):
     ----------
     sizes : list of int
         Frames of every stage, from fine to coarse; the last is the number of tokens.
+    n_pooled : int
+        Features of :meth:`embed`.
 
     Examples
     --------
@@ -693,6 +739,7 @@ class SeriesEncoder(nn.Module):
         while self.sizes[-1] > max_tokens:
             self.sizes.append(math.ceil(self.sizes[-1] / 2))
         self.in_channels = 2 * n_channels * (n_fft // 2 + 1)
+        self.n_pooled = 2 * (len(self.sizes) * hidden_dim + out_dim)
         self.encoder = Encoder(
             self.in_channels, hidden_dim, out_dim, len(self.sizes), n_blocks
         )
@@ -704,6 +751,10 @@ class SeriesEncoder(nn.Module):
     def activations(self, x):
         """Output of every stage and, last, the latent map."""
         return self.encoder.activations(self.spectrogram(x))
+
+    def embed(self, x):
+        """Every stage and the latent map, pooled: (batch, n_pooled)."""
+        return torch.cat([pool(stage) for stage in self.activations(x)], dim=1)
 
     def forward(self, x):
         """(batch, channels, time) -> (batch, out_dim, tokens)."""

@@ -17,9 +17,10 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
-from sktsrep._net import fit_net, isolated_random_state, resolve_device
+from sktsrep._net import fit_net, resolve_device
 from sktsrep.base import (
     TorchEstimator,
+    check_n_samples,
     random_seed,
     validate_codes,
     validate_series,
@@ -284,7 +285,7 @@ class MaskGITSampler(TorchEstimator):
             ),
             [torch.tensor(tokens, device=device), torch.tensor(classes, device=device)],
             random_seed(self.random_state),
-            partial(context.subcontext, "prior"),
+            open_context=partial(context.subcontext, "prior"),
         )
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes={})
         return self
@@ -361,10 +362,7 @@ class MaskGITSampler(TorchEstimator):
         ndarray of shape (n_samples, n_tokens), int64
         """
         check_is_fitted(self)
-        if not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(
-                f"n_samples must be an int of at least 1, got {n_samples!r} instead."
-            )
+        check_n_samples(n_samples)
         tokens = torch.zeros(n_samples, self.n_tokens_, dtype=torch.int64)
         unknown = torch.ones_like(tokens, dtype=torch.bool)
         with self._isolated(random_state):
@@ -458,11 +456,6 @@ class MaskGITSampler(TorchEstimator):
             Nats a series.
         """
         return float(self.score_samples(X).mean())
-
-    def _isolated(self, random_state):
-        random_state = self.random_state if random_state is None else random_state
-        seed = random_seed(random_state)
-        return isolated_random_state(seed, torch.device(self.net_.device))
 
     def _sample_classes(self, n_samples, y):
         if len(self.classes_) == 0:

@@ -22,6 +22,7 @@ from sktsrep.base import (
 )
 from sktsrep.nn import (
     Decoder,
+    EmbeddingMonitor,
     Pool,
     SeriesEncoder,
     TrainingModule,
@@ -72,6 +73,7 @@ class _Autoencoder(TrainingModule):
         if objective is not None:
             pooled = nn.Sequential(self.encoder, Pool())
             self.joint_embedding = JointEmbedding(objective, pooled, 2 * code_dim)
+        self.monitor = EmbeddingMonitor(2 * code_dim)
 
     @torch.no_grad()
     def start(self, x, max_vectors=20_000):
@@ -112,9 +114,12 @@ class _Autoencoder(TrainingModule):
 
     def embed(self, x, features):
         """Series -> pooled features (batch, n_features)."""
-        *stages, z = self.encoder.activations(x)
-        z_q = self.quantizer.lookup(self.quantizer.encode(z))
-        maps = {"all": [*stages, z, z_q], "latent": [z], "tokens": [z_q]}[features]
+        if features == "latent":
+            return pool(self.encoder(x))
+        if features == "tokens":
+            return pool(self.quantizer.lookup(self.tokens(x)))
+        maps = self.encoder.activations(x)
+        maps.append(self.quantizer.lookup(self.quantizer.encode(maps[-1])))
         return torch.cat([pool(feature_map) for feature_map in maps], dim=1)
 
     def forward(self, x):
@@ -123,6 +128,7 @@ class _Autoencoder(TrainingModule):
         z = self.encoder.encoder(spectrogram)
         z_q, _, terms = self.quantizer(z)
         decoded, series = self.decode(z_q)
+        self.monitor(pool(z_q))
         terms["time_loss"] = F.mse_loss(series, x)
         terms["frequency_loss"] = F.mse_loss(decoded, spectrogram)
         if self.joint_embedding is not None:
@@ -145,7 +151,7 @@ class _Autoencoder(TrainingModule):
             self.joint_embedding.follow(backbone, progress)
 
     def epoch_metrics(self):
-        return self.quantizer.epoch_metrics()
+        return self.quantizer.epoch_metrics() | self.monitor.epoch_metrics()
 
 
 def _gives_codes(tokenizer):
@@ -247,8 +253,10 @@ class SSLVQTokenizer(SpectralEstimator):
     token_shape_ : tuple of int
         Shape of one series' tokens, ``(n_tokens,)``.
     history_ : DataFrame
-        One row an epoch: every loss term, ``perplexity`` and ``codebook_usage`` (share
-        of codes in use) over the epoch, and its duration in seconds.
+        One row an epoch: every loss term; over the epoch ``perplexity``,
+        ``codebook_usage`` (share of codes in use), ``effective_rank`` and
+        ``feature_std`` (mean standard deviation) of the pooled quantised features; its
+        duration ``dur`` in seconds.
     n_iter_ : int
         Epochs trained.
     mean_, scale_ : ndarray of shape (n_channels, 1)
@@ -409,6 +417,7 @@ class SSLVQTokenizer(SpectralEstimator):
             [series],
             random_seed(self.random_state),
         )
+        self._warn_if_collapsed()
         module = self._module
         self.codebook_ = module.quantizer.codebook.detach().cpu().numpy().copy()
         self.token_shape_ = (module.encoder.sizes[-1],)
@@ -436,9 +445,10 @@ class SSLVQTokenizer(SpectralEstimator):
     def _n_features_out(self):
         if self.output == "codes":
             return self.token_shape_[0]
-        n_stages = len(self._module.encoder.sizes)
-        all_features = 2 * (n_stages * self.hidden_dim + 2 * self.code_dim)
-        return all_features if self.features == "all" else 2 * self.code_dim
+        quantised = 2 * self.code_dim
+        if self.features == "all":
+            return self._module.encoder.n_pooled + quantised
+        return quantised
 
     def transform(self, X):
         """Embeddings or codes of series, as ``output`` says.
@@ -459,10 +469,6 @@ class SSLVQTokenizer(SpectralEstimator):
         module, features = self._module, self.features
         embeddings = self._apply(X, lambda series: module.embed(series, features))
         return embeddings.astype(X.dtype, copy=False)
-
-    def _check(self, X):
-        check_is_fitted(self)
-        return validate_series(self, X, reset=False)
 
     def encode(self, X):
         """Tokens of series.
