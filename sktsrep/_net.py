@@ -182,9 +182,11 @@ class SeriesNet(skorch.NeuralNet):
             self.notify("on_batch_end", batch=batch, training=training, **step)
         names = list(terms[0])
         means = torch.stack([torch.stack([t[n] for t in terms]).mean() for n in names])
-        metrics = self.module_.epoch_metrics() if training else {}
-        values = torch.cat([means, *(m.reshape(1) for m in metrics.values())]).tolist()
-        self._record_epoch(dict(zip([*names, *metrics], values, strict=True)), prefix)
+        self._record_epoch(dict(zip(names, means.tolist(), strict=True)), prefix)
+        if training:
+            metrics = self.module_.epoch_metrics()
+            for name, value in metrics.items():
+                self.history.record(name, value.item())
 
     def _record_epoch(self, values, prefix):
         loss = f"{prefix}_loss"

@@ -535,7 +535,7 @@ def resolve_augmentations(augmentations):
                 f"augmentations must name one of {sorted(PRESETS)}, got "
                 f"{augmentations!r} instead."
             )
-        return PRESETS[augmentations]
+        return list(PRESETS[augmentations])
     if callable(augmentations):
         return [augmentations]
     if not isinstance(augmentations, (list, tuple)):

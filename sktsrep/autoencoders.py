@@ -167,7 +167,7 @@ class VAE(SpectralEstimator):
     >>> import numpy as np
     >>> from sktsrep.autoencoders import VAE
     >>> X = np.sin(np.linspace(0, 9, 48) + np.arange(20)[:, None])
-    >>> vae = VAE(latent_dim=3, hidden_dim=8, max_epochs=2, random_state=0, device="cpu")
+    >>> vae = VAE(3, hidden_dim=8, max_epochs=2, random_state=0, device="cpu")
     >>> vae.fit_transform(X).shape, vae.sample(5).shape
     ((20, 3), (5, 48))
     """

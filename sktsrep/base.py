@@ -352,11 +352,11 @@ class SpectralEstimator(
         lost_spread = spread.iloc[-1] < 0.02 * spread.iloc[0]
         if lost_rank or lost_spread:
             warnings.warn(
-                f"The embeddings collapsed: their effective rank went from "
-                f"{rank.iloc[0]:.1f} to {rank.iloc[-1]:.1f}, the features' mean standard "
-                f"deviation from {spread.iloc[0]:.3g} to {spread.iloc[-1]:.3g}. Try "
-                "another ssl, larger variance or covariance weights, a smaller lr or "
-                "weaker augmentations.",
+                "The embeddings collapsed: their effective rank went from "
+                f"{rank.iloc[0]:.1f} to {rank.iloc[-1]:.1f}, the mean standard "
+                f"deviation of the features from {spread.iloc[0]:.3g} to "
+                f"{spread.iloc[-1]:.3g}. Try another ssl, larger variance or covariance "
+                "weights, a smaller lr or weaker augmentations.",
                 ConvergenceWarning,
                 stacklevel=3,
             )

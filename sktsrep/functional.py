@@ -68,11 +68,11 @@ def stft(x, n_fft, hop_length, window):
     torch.Size([2, 1, 5, 5])
     """
     batch, channels, n_timepoints = x.shape
-    # An odd window reaches one timepoint less far.
-    padding = -n_timepoints % hop_length + n_fft % 2
+    padding = -n_timepoints % hop_length
     padded = torch.cat([x, x[..., -1:].expand(-1, -1, padding)], dim=-1)
     spectrogram = torch.stft(
-        padded.flatten(end_dim=1),
+        # An odd window reaches one timepoint less far.
+        F.pad(padded.flatten(end_dim=1), (0, n_fft % 2)),
         n_fft,
         hop_length,
         window=window,
@@ -284,7 +284,8 @@ def vibcreg_terms(
 
     def decorrelation(x):
         centred = x - x.mean(dim=0)
-        unit = F.normalize(centred, dim=0, eps=1e-8)
+        # Rounding of a constant column must not pass for correlation.
+        unit = F.normalize(centred, dim=0, eps=1e-4)
         diagonal = unit.square().sum(dim=0)
         total = _squared_norm_of_product(unit, unit)
         return (total - diagonal.square().sum()).clamp(min=0) / x.shape[1] ** 2
@@ -420,8 +421,10 @@ def iterative_normalization(z, n_iterations=5, eps=1e-5):
     trace = covariance.diagonal(dim1=-2, dim2=-1).sum(dim=-1)[..., None, None]
     normalised = covariance / trace
     root = identity.expand_as(covariance)
+    # The coupled form: stable for any number of iterations, unlike the paper's.
     for _ in range(n_iterations):
-        root = 1.5 * root - 0.5 * (root @ root @ root @ normalised)
+        step = 1.5 * identity - 0.5 * (root @ normalised)
+        normalised, root = normalised @ step, step @ root
     whitening = root / trace.sqrt()
     return centred @ whitening, mean, whitening
 
@@ -481,7 +484,7 @@ def codebook_lookup(z, codebook):
     tensor([1, 0])
     """
     # ||z||^2 is the same for every code: what is left is one matrix product.
-    flat = z.flatten(end_dim=-2)  # (vectors, dim)
+    flat = z.reshape(-1, z.shape[-1])  # (vectors, dim)
     score = torch.addmm(codebook.square().sum(dim=1), flat, codebook.T, alpha=-2)
     return score.argmin(dim=1).view(z.shape[:-1])
 
@@ -584,7 +587,7 @@ def perplexity(counts):
     >>> round(float(perplexity(torch.tensor([5., 5., 0.]))), 4)
     2.0
     """
-    return torch.special.entr(counts / counts.sum().clamp(min=1)).sum().exp()
+    return torch.special.entr(counts / counts.sum().clamp(min=1e-30)).sum().exp()
 
 
 def effective_rank(covariance):
@@ -831,7 +834,7 @@ def masked_cross_entropy(logits, tokens, mask):
     tensor(1.3863)
     """
     nats = F.cross_entropy(logits.transpose(1, 2), tokens, reduction="none")
-    return (nats * mask).sum() / mask.sum()
+    return nats.masked_fill(~mask, 0).sum() / mask.sum()
 
 
 def sample_categorical(logits, *, generator=None):

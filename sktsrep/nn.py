@@ -135,7 +135,9 @@ class STFT(nn.Module):
 
 def _norm(channels):
     # Statistics of one series alone: a row's result cannot depend on its batch.
-    return nn.GroupNorm(math.gcd(8, channels), channels)
+    # At least eight channels a group, where there are: one frame must not be all.
+    n_groups = math.gcd(8, channels, max(channels // 8, 1))
+    return nn.GroupNorm(n_groups, channels)
 
 
 class ResidualBlock(nn.Module):

@@ -313,6 +313,11 @@ def resolve_objective(ssl):
     -------
     Objective or None
 
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+
     Examples
     --------
     >>> resolve_objective("vicreg")
@@ -320,6 +325,10 @@ def resolve_objective(ssl):
     """
     if ssl is None:
         return None
+    if isinstance(ssl, str) and ssl not in OBJECTIVES:
+        raise ValueError(
+            f"ssl must name one of {sorted(OBJECTIVES)}, got {ssl!r} instead."
+        )
     objective = OBJECTIVES[ssl]() if isinstance(ssl, str) else ssl
     objective.validate()
     return objective
