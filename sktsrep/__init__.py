@@ -2,9 +2,19 @@
 
 from importlib.metadata import version
 
+from sktsrep.autoencoders import VAE
+from sktsrep.classifiers import FineTunedClassifier
+from sktsrep.encoders import SSLEncoder
 from sktsrep.preprocessing import STFTTransformer
 from sktsrep.samplers import MaskGITSampler
 from sktsrep.tokenizers import SSLVQTokenizer
 
-__all__ = ["MaskGITSampler", "SSLVQTokenizer", "STFTTransformer"]
+__all__ = [
+    "VAE",
+    "FineTunedClassifier",
+    "MaskGITSampler",
+    "SSLEncoder",
+    "SSLVQTokenizer",
+    "STFTTransformer",
+]
 __version__ = version("sktsrep")

@@ -14,9 +14,11 @@ from skorch.callbacks import (
     Callback,
     EarlyStopping,
     EpochTimer,
+    Freezer,
     GradientNormClipping,
     LRScheduler,
     PrintLog,
+    Unfreezer,
 )
 from skorch.helper import predefined_split
 from skorch.utils import noop
@@ -28,6 +30,7 @@ __all__ = [
     "DeviceBatches",
     "SeriesNet",
     "fit_net",
+    "freeze",
     "isolated_random_state",
     "resolve_device",
 ]
@@ -239,6 +242,25 @@ def _callbacks(estimator, context, n_steps):
         )
         callbacks.append(("early_stopping", stop))
     return callbacks + list(estimator.callbacks or [])
+
+
+def freeze(pattern, n_epochs):
+    """Callbacks that keep the parameters of a name pattern still at first.
+
+    Parameters
+    ----------
+    pattern : str
+        As in :mod:`fnmatch`.
+    n_epochs : int
+        Epochs before they may move; 0 for none.
+
+    Returns
+    -------
+    list of skorch callbacks
+    """
+    if n_epochs == 0:
+        return []
+    return [Freezer(pattern), Unfreezer(pattern, at=n_epochs + 1)]
 
 
 def _split(tensors, fraction):

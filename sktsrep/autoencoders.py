@@ -61,10 +61,12 @@ class _VariationalAutoencoder(TrainingModule):
         spectrogram = self.decoder(self.expand(z)).float()
         return self.encoder.series(spectrogram, self.n_timepoints)
 
-    def bound_terms(self, x):
-        """Reconstruction and KL divergence, in nats a series, by one draw."""
+    def bound_terms(self, x, noise):
+        """Reconstruction and KL divergence, in nats a series, by one draw.
+
+        ``noise`` is standard normal, (batch, latent_dim) or one row for all.
+        """
         mean, log_variance = self.encode(x)
-        noise = torch.randn_like(mean)
         z = mean + (0.5 * log_variance).exp() * noise  # reparameterisation
         # Timepoints that only fill the last hop are no observations.
         observed = slice(self.n_observed)
@@ -76,7 +78,8 @@ class _VariationalAutoencoder(TrainingModule):
 
     def forward(self, x):
         """Loss terms of standardised series (batch, channels, time)."""
-        nll, divergence = self.bound_terms(x)
+        noise = torch.randn(len(x), self.posterior.out_features // 2, device=x.device)
+        nll, divergence = self.bound_terms(x, noise)
         return {
             "reconstruction_loss": nll.mean(),
             "divergence_loss": self.beta * divergence.mean(),
@@ -98,8 +101,9 @@ class VAE(SpectralEstimator):
         Dimension of the latent vector.
     beta : float, default=1.0
         Weight of the KL divergence; 1 is the evidence lower bound.
-    n_fft : int, default=8
-        Length of the STFT's window in timepoints. Spectrograms bring their own.
+    n_fft : int or "auto", default="auto"
+        Length of the STFT's window in timepoints; "auto" is the smallest power of two,
+        from 8 up, that makes no more than 64 hops. Spectrograms bring their own.
     hop_length : int, default=None
         Timepoints between frames; None is half of ``n_fft``. For spectrograms,
         as the :class:`~sktsrep.preprocessing.STFTTransformer` had it.
@@ -185,7 +189,7 @@ class VAE(SpectralEstimator):
         latent_dim=16,
         *,
         beta=1.0,
-        n_fft=8,
+        n_fft="auto",
         hop_length=None,
         max_tokens=32,
         hidden_dim=64,
@@ -344,13 +348,16 @@ class VAE(SpectralEstimator):
         """
         X = self._check(X)
         module = self._module
+        with self._isolated(random_state):
+            # The same draws for every series: its score depends on no other.
+            draws = torch.randn(n_draws, self.latent_dim)
 
         def bound(series):
-            draws = [sum(module.bound_terms(series)) for _ in range(n_draws)]
-            return -torch.stack(draws).double().mean(dim=0)
+            noises = draws.to(series.device)
+            negative = [sum(module.bound_terms(series, noise)) for noise in noises]
+            return -torch.stack(negative).double().mean(dim=0)
 
-        with self._isolated(random_state):
-            bounds = self._apply(X, bound)
+        bounds = self._apply(X, bound)
         # Change of variables: the module sees standardised series.
         return bounds - module.n_observed * float(np.log(self.scale_).sum())
 

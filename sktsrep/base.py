@@ -9,6 +9,7 @@ from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
+    clone,
 )
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
@@ -28,8 +29,9 @@ __all__ = [
     "TorchEstimator",
     "as_series",
     "check_n_samples",
+    "clone_with_seed",
     "random_seed",
-    "resolve_hop_length",
+    "resolve_frames",
     "to_tensor",
     "validate_codes",
     "validate_series",
@@ -43,7 +45,7 @@ _FLOATS = [np.float64, np.float32, np.float16]
 _CHUNK = {"cpu": 64, "cuda": 1024}
 
 
-def validate_series(estimator, X, *, reset, allow_nan=False):
+def validate_series(estimator, X, y="no_validation", *, reset, allow_nan=False):
     """Check a collection of series, or of their spectrograms.
 
     Parameters
@@ -54,6 +56,8 @@ def validate_series(estimator, X, *, reset, allow_nan=False):
     X : array-like
         ``(n_samples, n_timepoints)``, ``(n_samples, n_channels, n_timepoints)``, or a
         spectrogram ``(n_samples, 2 * n_channels, n_freqs, n_frames)``.
+    y : array-like, default="no_validation"
+        Targets; when given, they are checked and returned too.
     reset : bool
         True in ``fit``.
     allow_nan : bool
@@ -75,11 +79,14 @@ def validate_series(estimator, X, *, reset, allow_nan=False):
     X = validate_data(
         estimator,
         X,
+        y,
         reset=reset,
         dtype=_FLOATS,
         allow_nd=True,
         ensure_all_finite="allow-nan" if allow_nan else True,
     )
+    if isinstance(X, tuple):
+        X, y = X
     name = type(estimator).__name__
     if X.ndim > 4:
         raise ValueError(
@@ -98,7 +105,7 @@ def validate_series(estimator, X, *, reset, allow_nan=False):
             f"X has samples of shape {X.shape[1:]}, but {name} is expecting samples "
             f"of shape {estimator.sample_shape_} as input."
         )
-    return X
+    return X if isinstance(y, str) else (X, y)
 
 
 def validate_codes(codes, n_tokens, n_codes):
@@ -145,6 +152,14 @@ def validate_codes(codes, n_tokens, n_codes):
     return whole
 
 
+def clone_with_seed(estimator, random_state):
+    """An unfitted copy, seeded where it had no seed: one seed decides everything."""
+    copied = clone(estimator)
+    if copied.get_params().get("random_state", 0) is None:
+        copied.set_params(random_state=random_seed(random_state))
+    return copied
+
+
 def check_n_samples(n_samples):
     """Raise ValueError unless ``n_samples`` is an int of at least 1."""
     if not isinstance(n_samples, Integral) or n_samples < 1:
@@ -170,19 +185,22 @@ def as_series(x):
     return x.unsqueeze(1) if x.ndim == 2 else x
 
 
-def resolve_hop_length(n_fft, hop_length):
-    """The hop in timepoints; None is half the window.
+def resolve_frames(n_fft, hop_length, n_timepoints):
+    """Window and hop of the STFT in timepoints.
 
     Parameters
     ----------
-    n_fft : int
-        Length of the window.
+    n_fft : int or "auto"
+        Length of the window; "auto" is the smallest power of two, from 8 up, that
+        makes no more than 64 hops.
     hop_length : int or None
-        As given.
+        Timepoints between frames; None is half the window.
+    n_timepoints : int
+        Length of the series.
 
     Returns
     -------
-    int
+    n_fft, hop_length : int
 
     Raises
     ------
@@ -191,17 +209,21 @@ def resolve_hop_length(n_fft, hop_length):
 
     Examples
     --------
-    >>> resolve_hop_length(8, None)
-    4
+    >>> resolve_frames("auto", None, 500)
+    (16, 8)
     """
+    if n_fft == "auto":
+        n_fft = 8
+        while n_timepoints > 64 * (n_fft // 2):
+            n_fft *= 2
     if hop_length is None:
-        return max(n_fft // 2, 1)
+        hop_length = n_fft // 2
     if hop_length >= n_fft:
         raise ValueError(
             f"hop_length must be less than n_fft={n_fft}, so that frames overlap, got "
             f"{hop_length} instead."
         )
-    return hop_length
+    return n_fft, hop_length
 
 
 class TorchEstimator(CallbackSupportMixin, BaseEstimator):
@@ -270,7 +292,7 @@ class SpectralEstimator(
     """
 
     _parameter_constraints = {
-        "n_fft": [Interval(Integral, 2, None, closed="left")],
+        "n_fft": [Interval(Integral, 2, None, closed="left"), StrOptions({"auto"})],
         "hop_length": [Interval(Integral, 1, None, closed="left"), None],
         "max_tokens": [Interval(Integral, 1, None, closed="left")],
         "hidden_dim": [Interval(Integral, 1, None, closed="left")],
@@ -286,10 +308,12 @@ class SpectralEstimator(
     def _make_stft(self, sample_shape, dtype, device):
         """The transform for the dtype and, of spectrograms, the number of bins."""
         n_fft = self.n_fft
-        if len(sample_shape) == 3 and n_fft // 2 + 1 != sample_shape[1]:
+        if len(sample_shape) == 3 and (
+            n_fft == "auto" or n_fft // 2 + 1 != sample_shape[1]
+        ):
             n_fft = 2 * (sample_shape[1] - 1)  # as the STFTTransformer upstream has it
-        hop_length = resolve_hop_length(n_fft, self.hop_length)
-        return STFT(n_fft, hop_length, dtype=dtype).to(device)
+        frames = resolve_frames(n_fft, self.hop_length, sample_shape[-1])
+        return STFT(*frames, dtype=dtype).to(device)
 
     def _whole_hops(self, x):
         """Series (n_samples, n_channels, time) of whole hops, and their STFT."""
@@ -348,15 +372,15 @@ class SpectralEstimator(
         if "effective_rank" not in history or len(history) < 2:
             return
         rank, spread = history["effective_rank"], history["feature_std"]
-        lost_rank = rank.iloc[0] > 3 and rank.iloc[-1] < 1.5
+        lost_rank = rank.iloc[-1] < min(2, rank.iloc[0] / 2)
         lost_spread = spread.iloc[-1] < 0.02 * spread.iloc[0]
         if lost_rank or lost_spread:
             warnings.warn(
                 "The embeddings collapsed: their effective rank went from "
                 f"{rank.iloc[0]:.1f} to {rank.iloc[-1]:.1f}, the mean standard "
                 f"deviation of the features from {spread.iloc[0]:.3g} to "
-                f"{spread.iloc[-1]:.3g}. Try another ssl, larger variance or covariance "
-                "weights, a smaller lr or weaker augmentations.",
+                f"{spread.iloc[-1]:.3g}. Try another ssl, larger variance or "
+                "covariance weights, a smaller lr or weaker augmentations.",
                 ConvergenceWarning,
                 stacklevel=3,
             )

@@ -63,8 +63,9 @@ class SSLEncoder(SpectralEstimator):
         ``"crop"``) or functions of tensors, see :mod:`sktsrep.augmentations`.
     latent_dim : int, default=64
         Channels of the latent map.
-    n_fft : int, default=8
-        Length of the STFT's window in timepoints. Spectrograms bring their own.
+    n_fft : int or "auto", default="auto"
+        Length of the STFT's window in timepoints; "auto" is the smallest power of two,
+        from 8 up, that makes no more than 64 hops. Spectrograms bring their own.
     hop_length : int, default=None
         Timepoints between frames; None is half of ``n_fft``. For spectrograms,
         as the :class:`~sktsrep.preprocessing.STFTTransformer` had it.
@@ -155,7 +156,7 @@ class SSLEncoder(SpectralEstimator):
         features="all",
         augmentations="warp",
         latent_dim=64,
-        n_fft=8,
+        n_fft="auto",
         hop_length=None,
         max_tokens=32,
         hidden_dim=64,

@@ -17,7 +17,7 @@ from sklearn.utils.validation import (
 from sktsrep._net import resolve_device
 from sktsrep.base import (
     as_series,
-    resolve_hop_length,
+    resolve_frames,
     to_tensor,
     validate_series,
 )
@@ -39,8 +39,10 @@ class STFTTransformer(TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    n_fft : int, default=8
+    n_fft : int or "auto", default="auto"
         Length of the window in timepoints; gives ``n_fft // 2 + 1`` frequency bins.
+        "auto" is the smallest power of two, from 8 up, that makes no more than 64
+        hops.
     hop_length : int, default=None
         Timepoints between frames, less than ``n_fft``; None is half of it.
     window : str, default="hann"
@@ -57,6 +59,8 @@ class STFTTransformer(TransformerMixin, BaseEstimator):
     ----------
     n_timepoints_, n_channels_ : int
         Shape of the series that ``fit`` saw.
+    n_fft_, hop_length_ : int
+        Window and hop in timepoints.
     spectrogram_shape_ : tuple of int
         ``(2 * n_channels, n_freqs, n_frames)``; ``n_channels`` first for magnitudes.
     sample_shape_ : tuple of int
@@ -90,7 +94,7 @@ class STFTTransformer(TransformerMixin, BaseEstimator):
     """
 
     _parameter_constraints = {
-        "n_fft": [Interval(Integral, 2, None, closed="left")],
+        "n_fft": [Interval(Integral, 2, None, closed="left"), StrOptions({"auto"})],
         "hop_length": [Interval(Integral, 1, None, closed="left"), None],
         "window": [str],
         "output": [StrOptions({"real_imag", "magnitude", "log_magnitude"})],
@@ -100,7 +104,7 @@ class STFTTransformer(TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        n_fft=8,
+        n_fft="auto",
         *,
         hop_length=None,
         window="hann",
@@ -138,13 +142,6 @@ class STFTTransformer(TransformerMixin, BaseEstimator):
         self
         """
         resolve_device(self.device)
-        window = get_window(self.window, self.n_fft)
-        hop_length = resolve_hop_length(self.n_fft, self.hop_length)
-        if not check_NOLA(window, self.n_fft, self.n_fft - hop_length):
-            raise ValueError(
-                f"Frames of {self.n_fft} timepoints with window={self.window!r} and "
-                f"hop_length={hop_length} leave gaps: they cannot be inverted."
-            )
         X = validate_series(self, X, reset=True)
         if X.ndim == 4:
             raise ValueError(
@@ -153,14 +150,22 @@ class STFTTransformer(TransformerMixin, BaseEstimator):
             )
         self.n_channels_ = 1 if X.ndim == 2 else X.shape[1]
         self.n_timepoints_ = X.shape[-1]
+        self.n_fft_, self.hop_length_ = resolve_frames(
+            self.n_fft, self.hop_length, self.n_timepoints_
+        )
+        window = get_window(self.window, self.n_fft_)
+        if not check_NOLA(window, self.n_fft_, self.n_fft_ - self.hop_length_):
+            raise ValueError(
+                f"Frames of {self.n_fft_} timepoints with window={self.window!r} and "
+                f"hop_length={self.hop_length_} leave gaps: they cannot be inverted."
+            )
         n_parts = 2 * self.n_channels_ if _is_invertible(self) else self.n_channels_
-        n_frames = 1 + -(-self.n_timepoints_ // hop_length)
-        self.spectrogram_shape_ = (n_parts, self.n_fft // 2 + 1, n_frames)
+        n_frames = 1 + -(-self.n_timepoints_ // self.hop_length_)
+        self.spectrogram_shape_ = (n_parts, self.n_fft_ // 2 + 1, n_frames)
         return self
 
     def _stft(self, dtype):
-        hop_length = resolve_hop_length(self.n_fft, self.hop_length)
-        stft = STFT(self.n_fft, hop_length, self.window, dtype)
+        stft = STFT(self.n_fft_, self.hop_length_, self.window, dtype)
         return stft.to(resolve_device(self.device))
 
     def transform(self, X):

@@ -5,7 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.base import _fit_context, clone
+from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -21,6 +21,7 @@ from sktsrep._net import fit_net, resolve_device
 from sktsrep.base import (
     TorchEstimator,
     check_n_samples,
+    clone_with_seed,
     random_seed,
     validate_codes,
     validate_series,
@@ -86,7 +87,7 @@ class MaskGITSampler(TorchEstimator):
         Probability of hiding the class in training, which guidance needs.
     hidden_dim : int, default=128
         Width of the transformer; a multiple of ``n_heads``.
-    n_layers : int, default=4
+    n_layers : int, default=3
         Layers of the transformer.
     n_heads : int, default=4
         Attention heads.
@@ -195,7 +196,7 @@ class MaskGITSampler(TorchEstimator):
         guidance_scale=1.0,
         class_dropout=0.1,
         hidden_dim=128,
-        n_layers=4,
+        n_layers=3,
         n_heads=4,
         dropout=0.1,
         max_epochs="auto",
@@ -315,11 +316,7 @@ class MaskGITSampler(TorchEstimator):
         if isinstance(self.tokenizer, FrozenEstimator):
             self.tokenizer_ = self.tokenizer.estimator
         else:
-            self.tokenizer_ = clone(self.tokenizer)
-            # One seed decides everything, the tokenizer included.
-            if self.tokenizer_.get_params().get("random_state", 0) is None:
-                seed = random_seed(self.random_state)
-                self.tokenizer_.set_params(random_state=seed)
+            self.tokenizer_ = clone_with_seed(self.tokenizer, self.random_state)
             with context.propagate_callback_context(self.tokenizer_):
                 self.tokenizer_.fit(X)
         self.n_codes_ = len(self.tokenizer_.codebook_)
@@ -361,15 +358,48 @@ class MaskGITSampler(TorchEstimator):
         -------
         ndarray of shape (n_samples, n_tokens), int64
         """
+        codes = self._sample(self._decode_iteratively, n_samples, y, random_state)
+        return codes.numpy()
+
+    def decoding_path(self, n_samples=1, y=None, random_state=None):
+        """Tokens of new series after every step of the iterative decoding.
+
+        Parameters
+        ----------
+        n_samples, y, random_state
+            As in :meth:`sample`.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_steps, n_samples, n_tokens), int64
+            Tokens, a first guess where they are still masked; the last are those of
+            :meth:`sample_codes`.
+        masks : ndarray of shape (n_steps, n_samples, n_tokens), bool
+            True where a token is still masked after the step.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sktsrep.samplers import MaskGITSampler
+        >>> codes = np.arange(12).reshape(1, 12).repeat(30, axis=0) % 3
+        >>> sampler = MaskGITSampler(hidden_dim=8, n_steps=4, max_epochs=1)
+        >>> codes, masks = sampler.fit(codes).decoding_path(2)
+        >>> codes.shape, masks.sum(axis=2)[:, 0].tolist()
+        ((4, 2, 12), [11, 8, 4, 0])
+        """
+        path = self._sample(self._decoding_history, n_samples, y, random_state)
+        codes, masks = path.permute(2, 1, 0, 3).numpy()  # of (steps, samples, tokens)
+        return codes, masks.astype(bool)
+
+    def _sample(self, decode, n_samples, y, random_state):
+        """Rows of ``decode``, which starts with all tokens unknown."""
         check_is_fitted(self)
         check_n_samples(n_samples)
         tokens = torch.zeros(n_samples, self.n_tokens_, dtype=torch.int64)
         unknown = torch.ones_like(tokens, dtype=torch.bool)
         with self._isolated(random_state):
             classes = self._sample_classes(n_samples, y)
-            return self._predict_chunks(
-                self._decode_iteratively, tokens, unknown, classes
-            ).numpy()
+            return self._predict_chunks(decode, tokens, unknown, classes)
 
     def impute(self, X, mask, random_state=None):
         """Fill in missing parts of series with parts that fit the rest.
@@ -478,7 +508,17 @@ class MaskGITSampler(TorchEstimator):
         return torch.tensor(np.searchsorted(self.classes_, y))
 
     def _decode_iteratively(self, tokens, unknown, classes):
-        """Fill the unknown tokens of a chunk in ``n_steps`` parallel steps."""
+        """Fill the unknown tokens of a chunk."""
+        *_, (tokens, _) = self._decoding_steps(tokens, unknown, classes)
+        return tokens
+
+    def _decoding_history(self, tokens, unknown, classes):
+        """Tokens and masks after every step, (batch, steps, 2, tokens)."""
+        steps = self._decoding_steps(tokens, unknown, classes)
+        return torch.stack([torch.stack(step, dim=1) for step in steps], dim=1)
+
+    def _decoding_steps(self, tokens, unknown, classes):
+        """Tokens and which are unknown, after each of ``n_steps`` parallel steps."""
         n_start = unknown.sum(dim=1)  # (batch,)
         for step in range(1, self.n_steps + 1):
             sampled, log_probability = sample_categorical(
@@ -490,7 +530,7 @@ class MaskGITSampler(TorchEstimator):
             )
             temperature = self.temperature * (1 - step / self.n_steps)
             unknown = remask(log_probability, unknown, n_masked, temperature)
-        return tokens
+            yield tokens, unknown
 
     def _guided_logits(self, tokens, mask, classes):
         transformer = self._module.transformer

@@ -203,8 +203,9 @@ class SSLVQTokenizer(SpectralEstimator):
         Weight of the self-supervised loss.
     augmented_weight : float, default=0.1
         Weight of the reconstruction of the augmented view.
-    n_fft : int, default=8
-        Length of the STFT's window in timepoints. Spectrograms bring their own.
+    n_fft : int or "auto", default="auto"
+        Length of the STFT's window in timepoints; "auto" is the smallest power of two,
+        from 8 up, that makes no more than 64 hops. Spectrograms bring their own.
     hop_length : int, default=None
         Timepoints between frames; None is half of ``n_fft``. For spectrograms,
         as the :class:`~sktsrep.preprocessing.STFTTransformer` had it.
@@ -324,7 +325,7 @@ class SSLVQTokenizer(SpectralEstimator):
         orthogonal_weight=0.0,
         ssl_weight=0.1,
         augmented_weight=0.1,
-        n_fft=8,
+        n_fft="auto",
         hop_length=None,
         max_tokens=32,
         hidden_dim=64,

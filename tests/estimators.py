@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from sktsrep import MaskGITSampler, SSLVQTokenizer
+from sktsrep import (
+    VAE,
+    FineTunedClassifier,
+    MaskGITSampler,
+    SSLEncoder,
+    SSLVQTokenizer,
+)
 
 TINY_TRAINING = {
     "max_epochs": 2,
@@ -20,6 +26,20 @@ def tiny_tokenizer(**params):
 def tiny_sampler(tokenizer=None, **params):
     small = {"hidden_dim": 8, "n_layers": 1, "n_heads": 2, "n_steps": 3}
     return MaskGITSampler(tokenizer, **{**small, **TINY_TRAINING, **params})
+
+
+def tiny_encoder(**params):
+    return SSLEncoder(**{"latent_dim": 4, **TINY_BACKBONE, **params})
+
+
+def tiny_vae(**params):
+    return VAE(**{"latent_dim": 3, **TINY_BACKBONE, **params})
+
+
+def tiny_classifier(encoder=None, **params):
+    encoder = tiny_encoder() if encoder is None else encoder
+    longer = {"max_epochs": 30, "lr": 1e-2, "backbone_rate": 1.0}
+    return FineTunedClassifier(encoder, **{**TINY_TRAINING, **longer, **params})
 
 
 def waves(n_samples=40, n_timepoints=50, n_channels=None, dtype=np.float64, seed=0):

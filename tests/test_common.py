@@ -7,7 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from estimators import tiny_sampler, tiny_tokenizer, waves
+from estimators import (
+    tiny_classifier,
+    tiny_encoder,
+    tiny_sampler,
+    tiny_tokenizer,
+    tiny_vae,
+    waves,
+)
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -24,6 +31,9 @@ ESTIMATORS = [
     tiny_tokenizer(),
     tiny_tokenizer(ssl=None, output="codes"),
     tiny_sampler(tiny_tokenizer()),
+    tiny_encoder(),
+    tiny_vae(),
+    tiny_classifier(),
 ]
 
 
@@ -36,6 +46,8 @@ def output(estimator, X):
     """What a fitted estimator makes of series."""
     if hasattr(estimator, "transform"):
         return np.asarray(estimator.transform(X))
+    if hasattr(estimator, "predict_proba"):
+        return estimator.predict_proba(X)
     return estimator.score_samples(X)
 
 
@@ -124,8 +136,8 @@ def test_channels(estimator):
 
 @pytest.mark.parametrize("value", [0.0, 300.0, -1e6])
 def test_constant_series(estimator, value):
-    X = np.full((10, 20), value)
-    assert np.isfinite(output(estimator.fit(X), X)).all()
+    X, y = np.full((10, 20), value), np.arange(10) % 2
+    assert np.isfinite(output(estimator.fit(X, y), X)).all()
 
 
 def test_data_frames_in_and_out(estimator):
@@ -155,7 +167,7 @@ BAD_INPUT = {
 def test_bad_input(estimator, case):
     X, error, message = BAD_INPUT[case]
     with pytest.raises(error, match=message):
-        estimator.fit(X)
+        estimator.fit(X, np.arange(len(X)) % 2)
     assert not hasattr(estimator, "net_")
 
 
@@ -170,12 +182,12 @@ def test_wrong_shape_at_prediction(estimator, shape):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_cuda_without_cuda(estimator):
     with pytest.raises(ValueError, match="0 CUDA"):
-        estimator.set_params(device="cuda").fit(waves()[0])
+        estimator.set_params(device="cuda").fit(*waves())
 
 
 def test_unknown_device(estimator):
     with pytest.raises(ValueError, match="device must be"):
-        estimator.set_params(device="abacus").fit(waves()[0])
+        estimator.set_params(device="abacus").fit(*waves())
 
 
 def probe_pipeline(**params):

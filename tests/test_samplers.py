@@ -56,6 +56,26 @@ def test_samples_repeat_and_differ(fitted):
     np.testing.assert_array_equal(fitted.sample(4), fitted.sample(4))
 
 
+def test_decoding_path_ends_in_the_sample(fitted):
+    codes, masks = fitted.decoding_path(66, random_state=1)
+    n_steps, n_tokens = fitted.n_steps, fitted.n_tokens_
+    assert codes.shape == masks.shape == (n_steps, 66, n_tokens)
+    assert (codes.dtype, masks.dtype) == (np.int64, bool)
+    expected = fitted.sample_codes(66, random_state=1)
+    np.testing.assert_array_equal(codes[-1], expected)
+
+
+def test_decoding_path_settles_tokens_for_good(fitted):
+    codes, masks = fitted.decoding_path(5, y="fast", random_state=0)
+    n_masked = masks.sum(axis=2)
+    assert (np.diff(n_masked, axis=0) < 0).all()
+    assert (n_masked[-1] == 0).all()
+    for step in range(fitted.n_steps - 1):
+        settled = ~masks[step]
+        assert not masks[step + 1][settled].any()
+        np.testing.assert_array_equal(codes[step + 1][settled], codes[step][settled])
+
+
 @pytest.mark.parametrize("n_samples", [1, 64, 65])
 def test_numbers_of_samples(fitted, n_samples):
     assert len(fitted.sample(n_samples)) == n_samples

@@ -358,7 +358,9 @@ def other_processes(before):
 
 
 def print_table(header, rows):
-    """A Markdown table."""
+    """A Markdown table, if it has rows."""
+    if not rows:
+        return
     print()
     for row in [header, ["---"] * len(header), *rows]:
         print("| " + " | ".join(str(cell) for cell in row) + " |", flush=True)

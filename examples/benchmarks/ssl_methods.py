@@ -1,0 +1,135 @@
+"""Does each self-supervised method learn? Linear probes against the untrained network.
+
+On every data set and seed, frozen embeddings are probed by ridge regression with its
+penalty chosen on the training part: of the untrained network, of ``SSLEncoder`` with
+each objective, and of ``SSLVQTokenizer`` without and with the default objective. All
+settings are defaults. Results go to a file, one JSON line a run; a run that is there
+already is not repeated, so it is safe to stop.
+
+    python examples/benchmarks/ssl_methods.py --data DIR --out results.jsonl
+
+``DIR`` holds ``<name>.npz`` with ``X_train, y_train, X_test, y_test``.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.linear_model import RidgeClassifierCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sktsrep import SSLEncoder, SSLVQTokenizer
+from sktsrep.objectives import OBJECTIVES
+
+# A learning rate that moves no weight: the same network, untrained.
+UNTRAINED = {"lr": 1e-12, "max_epochs": 1}
+
+
+def estimators(seed, device):
+    """Every arm of the comparison, by name."""
+    common = {"random_state": seed, "device": device}
+    arms = {"SSLEncoder untrained": SSLEncoder(**common, **UNTRAINED)}
+    for name in OBJECTIVES:
+        arms[f"SSLEncoder {name}"] = SSLEncoder(name, **common)
+    arms["SSLVQTokenizer untrained"] = SSLVQTokenizer(**common, **UNTRAINED)
+    for ssl in (None, "vibcreg"):
+        arms[f"SSLVQTokenizer {ssl}"] = SSLVQTokenizer(ssl, **common)
+    return arms
+
+
+def load(path):
+    """Training and test part of a data set."""
+    with np.load(path) as file:
+        return [file[key] for key in ("X_train", "y_train", "X_test", "y_test")]
+
+
+def probe_accuracy(estimator, X_train, y_train, X_test, y_test):
+    """Accuracy of a linear probe on the embeddings, by feature level."""
+    scores = {}
+    levels = ["all", "latent"]
+    if isinstance(estimator, SSLVQTokenizer):
+        levels.append("tokens")
+    for level in levels:
+        estimator.features = level
+        ridge = RidgeClassifierCV(alphas=np.logspace(-3, 5, 17))
+        probe = make_pipeline(StandardScaler(), ridge)
+        probe.fit(estimator.transform(X_train), y_train)
+        scores[level] = probe.score(estimator.transform(X_test), y_test)
+    return scores
+
+
+def run(data, datasets, seeds, device, out):
+    """Fit and probe whatever is not in the file yet."""
+    done = set()
+    if out.exists():
+        rows = [json.loads(line) for line in out.read_text().splitlines()]
+        done = {(row["dataset"], row["seed"], row["method"]) for row in rows}
+    for seed in seeds:
+        for dataset in datasets:
+            parts = load(data / f"{dataset}.npz")
+            for method, estimator in estimators(seed, device).items():
+                if (dataset, seed, method) in done:
+                    continue
+                start = time.perf_counter()
+                estimator.fit(parts[0])
+                seconds = time.perf_counter() - start
+                row = {
+                    "dataset": dataset,
+                    "seed": seed,
+                    "method": method,
+                    "seconds": round(seconds, 1),
+                    "effective_rank": estimator.history_["effective_rank"].iloc[-1],
+                    **probe_accuracy(estimator, *parts),
+                }
+                print(row, flush=True)
+                with out.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+
+
+def table(out):
+    """Mean (standard deviation) over the seeds, and the mean over the data sets."""
+    results = pd.DataFrame([json.loads(line) for line in out.read_text().splitlines()])
+    by_method = results.groupby(["method", "dataset"], sort=False)
+    for level in ("all", "latent", "tokens"):
+        mean = by_method[level].mean().unstack().dropna()
+        spread = by_method[level].std().unstack()
+        cells = mean.copy().astype(object)
+        for method, dataset in np.ndindex(mean.shape):
+            row, column = mean.index[method], mean.columns[dataset]
+            sd = spread.loc[row, column]
+            cells.loc[row, column] = f"{mean.loc[row, column]:.3f} ({sd:.3f})"
+        cells["mean"] = mean.mean(axis=1).map("{:.3f}".format)
+        print(f"\nfeatures={level!r}\n\n{cells.to_markdown()}")
+    seconds = by_method["seconds"].median().unstack()
+    print(f"\nseconds a fit, median\n\n{seconds.to_markdown()}")
+
+
+def main():
+    """Run what is missing, then print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("ssl_methods.jsonl"))
+    parser.add_argument(
+        "--datasets", nargs="+", default=["TwoPatterns", "ECG5000", "FordA"]
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--device", default="auto")
+    arguments = parser.parse_args()
+    torch.set_num_threads(2)
+    run(
+        arguments.data,
+        arguments.datasets,
+        arguments.seeds,
+        arguments.device,
+        arguments.out,
+    )
+    table(arguments.out)
+
+
+if __name__ == "__main__":
+    main()

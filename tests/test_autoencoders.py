@@ -1,0 +1,120 @@
+"""VAE: the bound against exact likelihoods, sampling, learning."""
+
+import numpy as np
+import pytest
+import torch
+from estimators import tiny_vae, waves
+from scipy.stats import multivariate_normal
+from sklearn.metrics import roc_auc_score
+
+from sktsrep import STFTTransformer
+from sktsrep.functional import gaussian_kl, gaussian_nll
+
+
+def linear_gaussian_model(rng, n_observed=5, latent_dim=2, noise=0.3):
+    """x = W z + noise: posterior and evidence have closed forms."""
+    W = rng.normal(size=(n_observed, latent_dim))
+    evidence = multivariate_normal(cov=W @ W.T + noise**2 * np.eye(n_observed))
+    posterior_covariance = np.linalg.inv(np.eye(latent_dim) + W.T @ W / noise**2)
+    return W, noise, evidence, posterior_covariance
+
+
+def test_bound_is_tight_at_the_exact_posterior_of_a_linear_gaussian_model():
+    rng = np.random.default_rng(0)
+    # Orthogonal columns make the posterior covariance diagonal, as the model's is.
+    W, noise, _, _ = linear_gaussian_model(rng)
+    W = np.linalg.qr(W)[0] * [1.0, 2.0]
+    evidence = multivariate_normal(cov=W @ W.T + noise**2 * np.eye(5))
+    covariance = np.linalg.inv(np.eye(2) + W.T @ W / noise**2)
+    x = evidence.rvs(3, random_state=rng)
+    mean = x @ W @ covariance / noise**2
+    log_variance = np.log(np.diag(covariance))
+    draws = rng.normal(size=(20_000, 3, 2)) * np.sqrt(np.diag(covariance)) + mean
+    nll = gaussian_nll(
+        torch.tensor(np.tile(x, (20_000, 1))),
+        torch.tensor((draws @ W.T).reshape(-1, 5)),
+        torch.tensor(2 * np.log(noise)),
+    )
+    divergence = gaussian_kl(
+        torch.tensor(mean), torch.tensor(log_variance).expand(3, 2)
+    )
+    bound = -nll.reshape(20_000, 3).mean(dim=0) - divergence
+    np.testing.assert_allclose(bound.numpy(), evidence.logpdf(x), atol=0.05)
+
+
+def test_bound_lies_below_the_importance_weighted_likelihood():
+    X, _ = waves()
+    vae = tiny_vae(max_epochs=20).fit(X)
+    module = vae.net_.module_.eval()
+    x = vae._prepare(torch.tensor(X))
+    with torch.no_grad(), torch.random.fork_rng():
+        mean, log_variance = module.encode(x)
+        q = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
+        weights = []
+        for _ in range(200):
+            z = q.sample()
+            prior = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(dim=1)
+            decoded = module.decode(z)[..., : X.shape[-1]]
+            nll = gaussian_nll(x[..., : X.shape[-1]], decoded, module.log_variance)
+            weights.append(prior - nll - q.log_prob(z).sum(dim=1))
+        likelihood = torch.logsumexp(torch.stack(weights), dim=0) - np.log(200)
+    jacobian = X.shape[-1] * np.log(vae.scale_.item())
+    bound = vae.score_samples(X, n_draws=200)
+    assert (bound <= likelihood.numpy() - jacobian + 0.5).all()
+    np.testing.assert_allclose(bound, likelihood.numpy() - jacobian, atol=5)
+
+
+def test_bound_is_a_density_in_the_units_of_the_data():
+    X, _ = waves(n_timepoints=48)
+    scaled = tiny_vae().fit(8 * X).score_samples(8 * X)
+    expected = tiny_vae().fit(X).score_samples(X) - 48 * np.log(8)
+    np.testing.assert_allclose(scaled, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("n_channels", [None, 3])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_shapes_and_dtypes(n_channels, dtype):
+    X, _ = waves(n_channels=n_channels, dtype=dtype, n_timepoints=47)
+    vae = tiny_vae().fit(X)
+    latent = vae.transform(X)
+    assert latent.dtype == dtype
+    for series in (vae.inverse_transform(latent), vae.sample(len(X))):
+        assert (series.shape, series.dtype) == (X.shape, dtype)
+
+
+def test_samples_repeat_and_differ():
+    vae = tiny_vae().fit(waves()[0])
+    np.testing.assert_array_equal(vae.sample(3), vae.sample(3))
+    assert (vae.sample(3, random_state=1) != vae.sample(3, random_state=2)).any()
+
+
+def test_spectrograms_give_the_same_model():
+    X, _ = waves(n_timepoints=48)
+    stft = STFTTransformer(device="cpu")
+    spectrogram = stft.fit_transform(X)
+    np.testing.assert_array_equal(
+        tiny_vae().fit_transform(X), tiny_vae().fit_transform(spectrogram)
+    )
+
+
+def test_history_has_both_parts_of_the_bound():
+    history = tiny_vae(beta=2.0).fit(waves()[0]).history_
+    parts = history["reconstruction_loss"] + history["divergence_loss"]
+    np.testing.assert_allclose(parts, history["train_loss"], rtol=1e-5)
+    assert (history["divergence_loss"] >= 0).all()
+
+
+def test_inverse_of_another_dimension():
+    vae = tiny_vae().fit(waves()[0])
+    with pytest.raises(ValueError, match="latent_dim=3"):
+        vae.inverse_transform(np.ones((2, 4)))
+
+
+def test_learns_the_data_and_finds_outliers():
+    X, _ = waves(n_samples=120)
+    vae = tiny_vae(hidden_dim=16, max_epochs=80, lr=1e-2).fit(X[:80])
+    loss = vae.history_["train_loss"]
+    assert loss.iloc[-1] < loss.iloc[0] - 10  # nats a series
+    noise = np.random.default_rng(1).normal(size=(40, X.shape[1]))
+    scores = vae.score_samples(np.concatenate([X[80:], noise]))
+    assert roc_auc_score(np.repeat([1, 0], 40), scores) > 0.95

@@ -1,0 +1,104 @@
+"""FineTunedClassifier: where it starts from, freezing, weights, labels."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from estimators import (
+    tiny_classifier,
+    tiny_encoder,
+    tiny_tokenizer,
+    tiny_vae,
+    waves,
+)
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import cross_val_score
+
+from sktsrep import STFTTransformer
+
+MAKERS = [tiny_encoder, tiny_tokenizer, tiny_vae]
+
+
+def weights(estimator):
+    parameters = estimator.net_.module_.encoder.parameters()
+    return torch.cat([p.detach().flatten() for p in parameters])
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize("state", ["unfitted", "fitted", "frozen"])
+def test_starts_from_any_encoder_and_leaves_it_alone(make, state):
+    X, y = waves()
+    encoder = make() if state == "unfitted" else make().fit(X)
+    before = pickle.dumps(encoder)
+    given = FrozenEstimator(encoder) if state == "frozen" else encoder
+    classifier = tiny_classifier(given, max_epochs=3).fit(X, y)
+    assert pickle.dumps(encoder) == before
+    assert (classifier.encoder_ is encoder) == (state != "unfitted")
+    assert not torch.equal(weights(classifier), weights(classifier.encoder_))
+
+
+def test_frozen_epochs_train_the_head_alone():
+    X, y = waves()
+    encoder = tiny_encoder().fit(X)
+    frozen = tiny_classifier(encoder, freeze_epochs=3, max_epochs=3).fit(X, y)
+    assert torch.equal(weights(frozen), weights(encoder))
+    thawed = tiny_classifier(encoder, freeze_epochs=2, max_epochs=3).fit(X, y)
+    assert not torch.equal(weights(thawed), weights(encoder))
+
+
+def test_the_backbone_learns_at_its_own_rate():
+    X, y = waves()
+    encoder = tiny_encoder().fit(X)
+    still = tiny_classifier(encoder, backbone_rate=0.0, weight_decay=0.0).fit(X, y)
+    assert torch.equal(weights(still), weights(encoder))
+    slow, fast = (
+        weights(tiny_classifier(encoder, backbone_rate=rate, max_epochs=2).fit(X, y))
+        for rate in (0.01, 1.0)
+    )
+    start = weights(encoder)
+    assert (slow - start).norm() < (fast - start).norm() / 10
+
+
+def test_string_labels_and_probabilities():
+    X, y = waves()
+    names = np.array(["slow", "fast"])[y]
+    classifier = tiny_classifier().fit(X, names)
+    assert list(classifier.classes_) == ["fast", "slow"]
+    probabilities = classifier.predict_proba(X)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    expected = classifier.classes_[probabilities.argmax(axis=1)]
+    np.testing.assert_array_equal(classifier.predict(X), expected)
+
+
+def test_class_weight_moves_the_border():
+    X, y = waves()
+    noisy = np.random.default_rng(0).permutation(y)  # nothing to learn but the prior
+    shares = [
+        (tiny_classifier(class_weight=weight, max_epochs=5).fit(X, noisy).predict(X))
+        for weight in ({0: 20.0, 1: 1.0}, {0: 1.0, 1: 20.0})
+    ]
+    assert shares[0].mean() < 0.2
+    assert shares[1].mean() > 0.8
+
+
+def test_learns_with_cross_validation():
+    X, y = waves(n_samples=90)
+    frozen = FrozenEstimator(tiny_encoder().fit(X))
+    assert cross_val_score(tiny_classifier(frozen), X, y, cv=3).mean() > 0.9
+
+
+def test_spectrograms():
+    X, y = waves()
+    spectrogram = STFTTransformer(device="cpu").fit_transform(X)
+    np.testing.assert_array_equal(
+        tiny_classifier(max_epochs=2).fit(X, y).predict_proba(X),
+        tiny_classifier(max_epochs=2).fit(spectrogram, y).predict_proba(spectrogram),
+    )
+
+
+def test_another_shape_than_the_encoders():
+    X, y = waves()
+    encoder = tiny_encoder().fit(X[:, :40])
+    with pytest.raises(ValueError, match="encoder was fitted on samples of shape"):
+        tiny_classifier(encoder).fit(X, y)
