@@ -1,0 +1,128 @@
+"""What the displays share: colours, panels, and axes in the user's units."""
+
+import numpy as np
+from sklearn.utils.validation import check_array
+
+__all__ = [
+    "BLACK",
+    "BLUE",
+    "ORANGE",
+    "VERMILION",
+    "as_collection",
+    "import_pyplot",
+    "line_styles",
+    "marker_styles",
+    "panels",
+    "time_axis",
+]
+
+# Okabe and Ito's palette, which colour-blind readers tell apart, but for its yellow,
+# which paper swallows. The numbers of colours, markers and dashes have no common
+# divisor, so that their combinations repeat late.
+BLACK, BLUE, ORANGE, VERMILION = "#000000", "#0072B2", "#E69F00", "#D55E00"
+_COLORS = [BLUE, ORANGE, "#009E73", "#CC79A7", BLACK, "#56B4E9", VERMILION]
+_MARKERS = ["o", "^", "s", "D", "v", "P", "X", "*"]
+_DASHES = ["-", "--", "-.", ":"]
+
+
+def _cycle(values, i):
+    return values[i % len(values)]
+
+
+def marker_styles(i):
+    """Colour and marker of the i-th class."""
+    return {"color": _cycle(_COLORS, i), "marker": _cycle(_MARKERS, i)}
+
+
+def line_styles(i):
+    """Colour and dashes of the i-th line."""
+    return {"color": _cycle(_COLORS, i), "linestyle": _cycle(_DASHES, i)}
+
+
+def import_pyplot():
+    """``matplotlib.pyplot``, or an error that says how to get it."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            "Plots need matplotlib: install it, or sktsrep with its extra 'plot'."
+        ) from error
+    return plt
+
+
+def panels(ax, n_rows=1, n_cols=1, *, size=(3.2, 2.2), height_ratios=None, **sharing):
+    """Axes of a grid of panels.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes, array of them or None
+        None makes a new figure. One Axes gives its place to the grid; an array must
+        have as many Axes as there are panels.
+    n_rows, n_cols : int
+        Shape of the grid.
+    size : tuple of float
+        Width and height of a panel of a new figure, in inches.
+    height_ratios : list of float, default=None
+        Heights of the rows in units of ``size[1]``; None for equal ones.
+    **sharing
+        ``sharex``, ``sharey`` as in :func:`matplotlib.pyplot.subplots`.
+
+    Returns
+    -------
+    ndarray of matplotlib Axes, of shape (n_rows, n_cols)
+    """
+    plt = import_pyplot()
+    shape = (n_rows, n_cols)
+    heights = [1.0] * n_rows if height_ratios is None else height_ratios
+    if ax is None:
+        figsize = (size[0] * n_cols, size[1] * sum(heights))
+        figure = plt.figure(figsize=figsize, layout="constrained")
+        grid = figure.add_gridspec(*shape, height_ratios=heights)
+    elif np.size(ax) == n_rows * n_cols:
+        return np.array(ax, dtype=object).reshape(shape)
+    elif np.size(ax) == 1:
+        ax = np.ravel(ax)[0]
+        ax.set_axis_off()
+        grid = ax.get_subplotspec().subgridspec(*shape, height_ratios=heights)
+    else:
+        raise ValueError(
+            f"ax must be one Axes or {n_rows * n_cols} of them, got {np.size(ax)}."
+        )
+    return grid.subplots(squeeze=False, **sharing)
+
+
+def time_axis(timepoints, sampling_rate):
+    """Timepoints in the user's units, and what to write at the axis.
+
+    Parameters
+    ----------
+    timepoints : ndarray
+        Indices, which may lie between timepoints.
+    sampling_rate : float or None
+        Timepoints a second; None for no unit.
+
+    Returns
+    -------
+    ndarray, str
+
+    Examples
+    --------
+    >>> time_axis(np.arange(3), sampling_rate=2)
+    (array([0. , 0.5, 1. ]), 'time (s)')
+    """
+    if sampling_rate is None:
+        return timepoints, "timepoint"
+    if not sampling_rate > 0:
+        raise ValueError(f"sampling_rate must be positive, got {sampling_rate!r}.")
+    return timepoints / sampling_rate, "time (s)"
+
+
+def as_collection(X, name="X"):
+    """Check series; ``(n_samples, n_timepoints)`` gets a channel axis."""
+    X = check_array(X, dtype=float, allow_nd=True, input_name=name)
+    if X.ndim > 3:
+        raise ValueError(
+            f"{name} must be (n_samples, n_timepoints) or (n_samples, n_channels, "
+            f"n_timepoints), got an array of shape {X.shape}."
+        )
+    return X[:, None] if X.ndim == 2 else X

@@ -1,0 +1,570 @@
+"""Displays of what a model learned: history, codebook, masks and decoding."""
+
+import numpy as np
+import pandas as pd
+import torch
+
+from sktsrep._plot_utils import (
+    BLACK,
+    BLUE,
+    VERMILION,
+    as_collection,
+    import_pyplot,
+    line_styles,
+    panels,
+    time_axis,
+)
+from sktsrep.functional import (
+    MASK_SCHEDULES,
+    mask_fraction,
+    n_masked_tokens,
+    perplexity,
+)
+
+__all__ = [
+    "CodebookDisplay",
+    "DecodingDisplay",
+    "HistoryDisplay",
+    "MaskScheduleDisplay",
+]
+
+
+class HistoryDisplay:
+    """Loss terms, and below them the metrics of every epoch.
+
+    Parameters
+    ----------
+    losses : dict of str to ndarray of shape (n_epochs,)
+        Loss terms by name.
+    metrics : dict of str to ndarray of shape (n_epochs,)
+        Other curves by name, such as perplexity and codebook usage.
+
+    Attributes
+    ----------
+    ax_ : ndarray of matplotlib Axes, of shape (1 + n_metrics, 1)
+        The panels.
+    figure_ : matplotlib Figure
+        Their figure.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> from sktsrep.plotting import HistoryDisplay
+    >>> history = {"time_loss": [2.0, 1.0], "perplexity": [3.0, 7.5]}
+    >>> display = HistoryDisplay.from_arrays(history).plot()
+    >>> [ax.get_ylabel() for ax in display.ax_.flat]
+    ['loss', 'perplexity']
+    >>> matplotlib.pyplot.close(display.figure_)
+    """
+
+    _METRICS = ("perplexity", "codebook_usage", "effective_rank", "feature_std")
+
+    def __init__(self, losses, metrics):
+        self.losses = losses
+        self.metrics = metrics
+
+    @classmethod
+    def from_estimator(cls, estimator):
+        """Display of a fitted estimator's ``history_``.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Has a ``history_``.
+
+        Returns
+        -------
+        HistoryDisplay
+        """
+        return cls.from_arrays(estimator.history_)
+
+    @classmethod
+    def from_arrays(cls, history):
+        """Display of a table with one row an epoch.
+
+        Parameters
+        ----------
+        history : DataFrame or dict of str to array-like of shape (n_epochs,)
+            Columns that end in ``_loss`` are losses. Of the others ``perplexity``,
+            ``codebook_usage``, ``effective_rank`` and ``feature_std`` are drawn.
+
+        Returns
+        -------
+        HistoryDisplay
+        """
+        history = pd.DataFrame(history)
+        losses = [name for name in history if name.endswith("_loss")]
+        metrics = [name for name in cls._METRICS if name in history]
+        if not losses:
+            raise ValueError(
+                "history must have a column that ends in '_loss', got "
+                f"{list(history)} instead."
+            )
+        return cls(
+            {name: history[name].to_numpy(dtype=float) for name in losses},
+            {name: history[name].to_numpy(dtype=float) for name in metrics},
+        )
+
+    def plot(self, ax=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, array of them or None, default=None
+            Where; None makes a figure, one Axes is divided.
+
+        Returns
+        -------
+        self
+        """
+        heights = [2.0] + [1.0] * len(self.metrics)
+        self.ax_ = panels(
+            ax, len(heights), size=(6.4, 1.4), height_ratios=heights, sharex=True
+        )
+        self.figure_ = self.ax_[0, 0].figure
+        top, *below = self.ax_[:, 0]
+        self._plot_losses(top)
+        for panel, (name, values) in zip(below, self.metrics.items(), strict=True):
+            panel.plot(_epochs(values), values, color=BLUE)
+            panel.set_ylabel(_words(name).replace(" ", "\n"))
+        self.ax_[-1, 0].set_xlabel("epoch")
+        return self
+
+    def _plot_losses(self, ax):
+        for i, (name, values) in enumerate(self.losses.items()):
+            style = line_styles(i)
+            if name == "train_loss":
+                style = {"color": BLACK, "linewidth": 2.5}
+            ax.plot(
+                _epochs(values),
+                values,
+                label=_words(name.removesuffix("_loss")),
+                **style,
+            )
+        values = np.concatenate(list(self.losses.values()))
+        if values.min() >= 0 and values.max() > 0:
+            ax.set_yscale("log")
+        ax.set_ylabel("loss")
+        ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+
+
+def _epochs(values):
+    return np.arange(1, len(values) + 1)
+
+
+def _words(name):
+    return name.replace("_", " ")
+
+
+class CodebookDisplay:
+    """How often every code is used, and how much the codes are alike.
+
+    Codes stand in the order of their use in both panels.
+
+    Parameters
+    ----------
+    usage : ndarray of shape (n_codes,)
+        Share of all tokens that each code has, from the most used code to the least.
+    correlation : ndarray of shape (n_codes, n_codes)
+        Pearson correlation between the codes' vectors, in the same order; NaN for
+        constant vectors.
+
+    Attributes
+    ----------
+    ax_ : ndarray of matplotlib Axes, of shape (1, 2)
+        The panels.
+    figure_ : matplotlib Figure
+        Their figure.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> from sktsrep.plotting import CodebookDisplay
+    >>> codebook = [[0.0, 1.0], [1.0, 0.0], [2.0, 0.0]]
+    >>> display = CodebookDisplay.from_arrays([[2, 2, 0, 2]], codebook).plot()
+    >>> display.usage
+    array([0.75, 0.25, 0.  ])
+    >>> matplotlib.pyplot.close(display.figure_)
+    """
+
+    def __init__(self, usage, correlation):
+        self.usage = usage
+        self.correlation = correlation
+
+    @classmethod
+    def from_estimator(cls, tokenizer, X):
+        """Display of a fitted tokenizer's codebook and its use on data.
+
+        Parameters
+        ----------
+        tokenizer : estimator
+            Has ``encode`` and ``codebook_``.
+        X : array-like
+            Series.
+
+        Returns
+        -------
+        CodebookDisplay
+        """
+        return cls.from_arrays(tokenizer.encode(X), tokenizer.codebook_)
+
+    @classmethod
+    def from_arrays(cls, codes, codebook):
+        """Display of tokens and a codebook.
+
+        Parameters
+        ----------
+        codes : array-like of shape (n_samples, n_tokens), int
+            Tokens.
+        codebook : array-like of shape (n_codes, code_dim)
+            Codes' vectors; ``code_dim`` is at least 2.
+
+        Returns
+        -------
+        CodebookDisplay
+        """
+        codes, codebook = np.asarray(codes), np.asarray(codebook, dtype=float)
+        if codebook.ndim != 2 or codebook.shape[1] < 2:
+            raise ValueError(
+                "codebook must be (n_codes, code_dim) with a code_dim of at least 2, "
+                f"got an array of shape {codebook.shape}."
+            )
+        if codes.size == 0 or codes.min() < 0 or codes.max() >= len(codebook):
+            raise ValueError(f"codes must lie in [0, {len(codebook)}) and not be empty.")
+        counts = np.bincount(codes.ravel(), minlength=len(codebook))
+        order = np.argsort(-counts, kind="stable")
+        with np.errstate(invalid="ignore", divide="ignore"):
+            correlation = np.corrcoef(codebook[order])
+        return cls(counts[order] / codes.size, correlation)
+
+    def plot(self, ax=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, array of two or None, default=None
+            Where; None makes a figure, one Axes is divided.
+
+        Returns
+        -------
+        self
+        """
+        self.ax_ = panels(ax, 1, 2, size=(4.2, 3.4))
+        left, right = self.ax_[0]
+        self.figure_ = left.figure
+        self._plot_usage(left)
+        image = right.imshow(self.correlation, cmap="PuOr", vmin=-1, vmax=1)
+        self.figure_.colorbar(image, ax=right, label="correlation")
+        right.set_title("Likeness of the codes")
+        right.set_xlabel("code, by usage")
+        right.set_ylabel("code, by usage")
+        return self
+
+    def _plot_usage(self, ax):
+        n_codes, n_used = len(self.usage), int((self.usage > 0).sum())
+        ax.bar(np.arange(n_codes), self.usage, width=1, color=BLUE, edgecolor="white")
+        ax.axhline(
+            1 / n_codes, color=BLACK, linestyle="--", label="all codes equally often"
+        )
+        in_use = float(perplexity(torch.as_tensor(self.usage)))
+        ax.set_title(f"{n_used} of {n_codes} codes in use, perplexity {in_use:.1f}")
+        ax.set_xlabel("code, by usage")
+        ax.set_ylabel("share of tokens")
+        ax.set_xlim(-0.5, n_codes - 0.5)
+        ax.legend(frameon=False)
+
+
+class MaskScheduleDisplay:
+    """How many tokens are still masked after every step of iterative decoding.
+
+    Parameters
+    ----------
+    n_masked : dict of str to ndarray of shape (n_steps + 1,), int
+        Masked tokens after every step by the schedule's name, from all at step 0 to
+        none.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where it was drawn.
+    figure_ : matplotlib Figure
+        Its figure.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> from sktsrep.plotting import MaskScheduleDisplay
+    >>> display = MaskScheduleDisplay.from_schedules("linear", n_steps=4, n_tokens=8)
+    >>> display.plot().n_masked
+    {'linear': array([8, 6, 4, 2, 0])}
+    >>> matplotlib.pyplot.close(display.figure_)
+    """
+
+    def __init__(self, n_masked):
+        self.n_masked = n_masked
+
+    @classmethod
+    def from_estimator(cls, sampler):
+        """Display of a fitted sampler's schedule.
+
+        Parameters
+        ----------
+        sampler : MaskGITSampler
+            Fitted.
+
+        Returns
+        -------
+        MaskScheduleDisplay
+        """
+        return cls.from_schedules(
+            sampler.schedule, n_steps=sampler.n_steps, n_tokens=sampler.n_tokens_
+        )
+
+    @classmethod
+    def from_schedules(cls, schedules=MASK_SCHEDULES, *, n_steps=10, n_tokens=32):
+        """Display of schedules by name.
+
+        Parameters
+        ----------
+        schedules : str or sequence of str, default=all
+            See :func:`sktsrep.functional.mask_fraction`.
+        n_steps : int, default=10
+            Decoding steps.
+        n_tokens : int, default=32
+            Tokens a series.
+
+        Returns
+        -------
+        MaskScheduleDisplay
+        """
+        names = [schedules] if isinstance(schedules, str) else schedules
+        return cls({name: _masked_after(name, n_steps, n_tokens) for name in names})
+
+    def plot(self, ax=None):
+        """Draw: markers for the tokens, lines for the share that they follow.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where; None makes a figure.
+
+        Returns
+        -------
+        self
+        """
+        self.ax_ = panels(ax, size=(5.2, 3.6))[0, 0]
+        self.figure_ = self.ax_.figure
+        progress = torch.linspace(0, 1, 101)
+        markers = "o^sDv"
+        for i, (name, n_masked) in enumerate(self.n_masked.items()):
+            style, marker = line_styles(i), markers[i % len(markers)]
+            share = mask_fraction(progress, name).numpy()
+            n_steps = len(n_masked) - 1
+            self.ax_.plot(
+                progress.numpy() * n_steps, share * n_masked[0], linewidth=1, **style
+            )
+            self.ax_.plot(
+                np.arange(n_steps + 1),
+                n_masked,
+                color=style["color"],
+                marker=marker,
+                linestyle="none",
+                label=name,
+            )
+        self.ax_.set_xlabel("decoding step")
+        self.ax_.set_ylabel("masked tokens")
+        self.ax_.xaxis.get_major_locator().set_params(integer=True)
+        self.ax_.legend(title="schedule", frameon=False)
+        return self
+
+
+def _masked_after(schedule, n_steps, n_tokens):
+    """Masked tokens after every step, from all to none."""
+    n_start = torch.tensor([n_tokens])
+    left = [n_start]
+    for step in range(1, n_steps + 1):
+        left.append(n_masked_tokens(step, n_steps, n_start, left[-1], schedule))
+    return torch.cat(left).numpy()
+
+
+class DecodingDisplay:
+    """How a series appears step by step in iterative decoding.
+
+    The upper panel has a row for every step and a cell for every token: coloured by its
+    code once it is settled, white and crossed out while it is masked. Below, the series
+    decoded after some of the steps: settled stretches as a solid line, the first guess
+    of the others dashed on grey.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_steps, n_tokens), int
+        Tokens after every step.
+    masks : ndarray of shape (n_steps, n_tokens), bool
+        True where a token is still masked after the step.
+    series : ndarray of shape (n_steps, n_channels, n_timepoints) or None, default=None
+        What the tokens stand for; None when there is no tokenizer.
+    sampling_rate : float, default=None
+        Timepoints a second, for an axis in seconds.
+
+    Attributes
+    ----------
+    ax_ : ndarray of matplotlib Axes, of shape (1 + n_shown, 1)
+        The panels.
+    figure_ : matplotlib Figure
+        Their figure.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> from sktsrep.plotting import DecodingDisplay
+    >>> codes, masks = [[3, 0, 1], [3, 2, 1]], [[False, True, True], [False] * 3]
+    >>> display = DecodingDisplay.from_arrays(codes, masks).plot()
+    >>> display.ax_[0, 0].get_ylabel()
+    'step'
+    >>> matplotlib.pyplot.close(display.figure_)
+    """
+
+    def __init__(self, codes, masks, series=None, *, sampling_rate=None):
+        self.codes = codes
+        self.masks = masks
+        self.series = series
+        self.sampling_rate = sampling_rate
+
+    @classmethod
+    def from_estimator(cls, sampler, y=None, *, random_state=None, sampling_rate=None):
+        """Display of one new series.
+
+        Parameters
+        ----------
+        sampler : MaskGITSampler
+            Fitted.
+        y : label, default=None
+            Its class.
+        random_state : int, RandomState instance or None, default=None
+            Decides the series, the same as that of ``sampler.sample(1, y,
+            random_state)``.
+        sampling_rate : float, default=None
+            Timepoints a second, for an axis in seconds.
+
+        Returns
+        -------
+        DecodingDisplay
+        """
+        codes, masks = (a[:, 0] for a in sampler.decoding_path(1, y, random_state))
+        tokenizer = sampler.tokenizer_
+        series = None if tokenizer is None else tokenizer.decode(codes)
+        return cls.from_arrays(codes, masks, series, sampling_rate=sampling_rate)
+
+    @classmethod
+    def from_arrays(cls, codes, masks, series=None, *, sampling_rate=None):
+        """Display of a path of decoding.
+
+        Parameters
+        ----------
+        codes : array-like of shape (n_steps, n_tokens), int
+            Tokens after every step.
+        masks : array-like of shape (n_steps, n_tokens), bool
+            True where a token is still masked after the step.
+        series : array-like of shape (n_steps, n_timepoints) or (n_steps, n_channels, \
+                n_timepoints), default=None
+            What the tokens stand for.
+        sampling_rate : float, default=None
+            Timepoints a second, for an axis in seconds.
+
+        Returns
+        -------
+        DecodingDisplay
+        """
+        codes, masks = np.asarray(codes), np.asarray(masks, dtype=bool)
+        if codes.ndim != 2 or codes.shape != masks.shape:
+            raise ValueError(
+                "codes and masks must both be (n_steps, n_tokens), got arrays of shape "
+                f"{codes.shape} and {masks.shape}."
+            )
+        if series is not None:
+            series = as_collection(series, "series")
+            if len(series) != len(codes):
+                raise ValueError(
+                    f"series must be one for each of the {len(codes)} steps, got "
+                    f"{len(series)}."
+                )
+        return cls(codes, masks, series, sampling_rate=sampling_rate)
+
+    def plot(self, ax=None, *, n_shown=4, channel=0):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, array of them or None, default=None
+            Where; None makes a figure, one Axes is divided.
+        n_shown : int, default=4
+            Steps whose series is drawn, evenly spread, the last one among them.
+        channel : int, default=0
+            Channel of the series.
+
+        Returns
+        -------
+        self
+        """
+        n_steps = len(self.codes)
+        n_shown = 0 if self.series is None else min(n_shown, n_steps)
+        # The last of each of n_shown equal parts.
+        shown = np.arange(1, n_shown + 1) * n_steps // max(n_shown, 1) - 1
+        heights = [2.0] + [1.0] * n_shown
+        self.ax_ = panels(ax, len(heights), size=(6.4, 1.3), height_ratios=heights)
+        self.figure_ = self.ax_[0, 0].figure
+        top, *below = self.ax_[:, 0]
+        self._plot_tokens(top)
+        for panel, step in zip(below, shown, strict=True):
+            panel.sharex(below[-1])
+            panel.sharey(below[-1])
+            panel.tick_params(labelbottom=panel is below[-1])
+            self._plot_series(panel, step, channel)
+        if below:
+            below[-1].set_xlabel(time_axis(np.zeros(1), self.sampling_rate)[1])
+        return self
+
+    def _plot_tokens(self, ax):
+        n_steps, n_tokens = self.codes.shape
+        settled = np.ma.masked_array(self.codes, self.masks)
+        extent = (-0.5, n_tokens - 0.5, n_steps + 0.5, 0.5)
+        image = ax.imshow(
+            settled, cmap="viridis", aspect="auto", extent=extent, interpolation="none"
+        )
+        step, token = np.nonzero(self.masks)
+        ax.scatter(token, step + 1, marker="x", color="0.6", s=12, linewidth=0.8)
+        ax.figure.colorbar(image, ax=ax, label="code")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.yaxis.get_major_locator().set_params(integer=True)
+        ax.set_xlabel("token (x: still masked)")
+        ax.set_ylabel("step")
+
+    def _plot_series(self, ax, step, channel):
+        values, masked = self.series[step, channel], self.masks[step]
+        edges = _token_edges(len(masked), len(values))
+        hidden = masked[np.searchsorted(edges[1:-1], np.arange(len(values)))]
+        time, _ = time_axis(np.arange(len(values)), self.sampling_rate)
+        ax.plot(time, values, color=VERMILION, linestyle=":", linewidth=1.2)
+        ax.plot(time, np.where(hidden, np.nan, values), color=BLUE, linewidth=1.8)
+        starts, ends = time_axis(np.stack([edges[:-1], edges[1:]]), self.sampling_rate)[
+            0
+        ]
+        for start, end in zip(starts[masked], ends[masked], strict=True):
+            ax.axvspan(start, end, color="0.9", linewidth=0, zorder=0)
+        ax.set_title(
+            f"after step {step + 1} of {len(self.codes)}: {masked.sum()} of "
+            f"{len(masked)} tokens masked",
+            loc="left",
+            fontsize="medium",
+        )
+
+
+def _token_edges(n_tokens, n_timepoints):
+    """Borders between the tokens' stretches of time, in timepoints, (n_tokens + 1)."""
+    last = n_timepoints - 1
+    centres = np.linspace(0, last, n_tokens)
+    return np.concatenate([[0], (centres[:-1] + centres[1:]) / 2, [last]])
