@@ -9,7 +9,6 @@ from sktsrep._plot_utils import (
     BLUE,
     VERMILION,
     as_collection,
-    import_pyplot,
     line_styles,
     panels,
     time_axis,
@@ -27,6 +26,8 @@ __all__ = [
     "HistoryDisplay",
     "MaskScheduleDisplay",
 ]
+
+_SMALL_TITLE = {"loc": "left", "fontsize": "medium"}
 
 
 class HistoryDisplay:
@@ -232,7 +233,9 @@ class CodebookDisplay:
                 f"got an array of shape {codebook.shape}."
             )
         if codes.size == 0 or codes.min() < 0 or codes.max() >= len(codebook):
-            raise ValueError(f"codes must lie in [0, {len(codebook)}) and not be empty.")
+            raise ValueError(
+                f"codes must lie in [0, {len(codebook)}) and not be empty."
+            )
         counts = np.bincount(codes.ravel(), minlength=len(codebook))
         order = np.argsort(-counts, kind="stable")
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -510,61 +513,62 @@ class DecodingDisplay:
         -------
         self
         """
-        n_steps = len(self.codes)
-        n_shown = 0 if self.series is None else min(n_shown, n_steps)
-        # The last of each of n_shown equal parts.
-        shown = np.arange(1, n_shown + 1) * n_steps // max(n_shown, 1) - 1
-        heights = [2.0] + [1.0] * n_shown
-        self.ax_ = panels(ax, len(heights), size=(6.4, 1.3), height_ratios=heights)
+        shown = self._shown_steps(n_shown)
+        heights = [1.6] + [1.0] * len(shown)
+        self.ax_ = panels(
+            ax, len(heights), size=(6.4, 1.4), height_ratios=heights, sharex=True
+        )
         self.figure_ = self.ax_[0, 0].figure
         top, *below = self.ax_[:, 0]
-        self._plot_tokens(top)
+        edges, unit = self._token_edges()
+        self._plot_tokens(top, edges)
         for panel, step in zip(below, shown, strict=True):
-            panel.sharex(below[-1])
             panel.sharey(below[-1])
-            panel.tick_params(labelbottom=panel is below[-1])
-            self._plot_series(panel, step, channel)
-        if below:
-            below[-1].set_xlabel(time_axis(np.zeros(1), self.sampling_rate)[1])
+            self._plot_series(panel, step, channel, edges)
+        self.ax_[-1, 0].set_xlabel(unit)
         return self
 
-    def _plot_tokens(self, ax):
-        n_steps, n_tokens = self.codes.shape
-        settled = np.ma.masked_array(self.codes, self.masks)
-        extent = (-0.5, n_tokens - 0.5, n_steps + 0.5, 0.5)
-        image = ax.imshow(
-            settled, cmap="viridis", aspect="auto", extent=extent, interpolation="none"
-        )
-        step, token = np.nonzero(self.masks)
-        ax.scatter(token, step + 1, marker="x", color="0.6", s=12, linewidth=0.8)
-        ax.figure.colorbar(image, ax=ax, label="code")
-        ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.yaxis.get_major_locator().set_params(integer=True)
-        ax.set_xlabel("token (x: still masked)")
-        ax.set_ylabel("step")
+    def _shown_steps(self, n_shown):
+        """The last step of each of ``n_shown`` equal parts."""
+        if self.series is None:
+            return []
+        n_steps = len(self.codes)
+        n_shown = min(n_shown, n_steps)
+        return np.arange(1, n_shown + 1) * n_steps // n_shown - 1
 
-    def _plot_series(self, ax, step, channel):
+    def _token_edges(self):
+        """Borders between the tokens on the horizontal axis, and its unit."""
+        n_tokens = self.codes.shape[1]
+        if self.series is None:
+            return np.arange(n_tokens + 1) - 0.5, "token"
+        last = self.series.shape[-1] - 1
+        centres = np.linspace(0, last, n_tokens)
+        between = (centres[:-1] + centres[1:]) / 2
+        edges = np.concatenate([[0], between, [last]])
+        return time_axis(edges, self.sampling_rate)
+
+    def _plot_tokens(self, ax, edges):
+        steps = np.arange(len(self.codes) + 1) + 0.5
+        settled = np.ma.masked_array(self.codes, self.masks)
+        ax.pcolormesh(edges, steps, settled, cmap="viridis", edgecolors="white")
+        step, token = np.nonzero(self.masks)
+        centres = (edges[:-1] + edges[1:]) / 2
+        ax.scatter(centres[token], step + 1, marker="x", color="0.6", s=12)
+        ax.set_ylim(steps[-1], steps[0])
+        ax.yaxis.get_major_locator().set_params(integer=True)
+        ax.set_ylabel("step")
+        ax.set_title("tokens: colour is the code, x is still masked", **_SMALL_TITLE)
+
+    def _plot_series(self, ax, step, channel, edges):
         values, masked = self.series[step, channel], self.masks[step]
-        edges = _token_edges(len(masked), len(values))
-        hidden = masked[np.searchsorted(edges[1:-1], np.arange(len(values)))]
         time, _ = time_axis(np.arange(len(values)), self.sampling_rate)
-        ax.plot(time, values, color=VERMILION, linestyle=":", linewidth=1.2)
-        ax.plot(time, np.where(hidden, np.nan, values), color=BLUE, linewidth=1.8)
-        starts, ends = time_axis(np.stack([edges[:-1], edges[1:]]), self.sampling_rate)[
-            0
-        ]
-        for start, end in zip(starts[masked], ends[masked], strict=True):
-            ax.axvspan(start, end, color="0.9", linewidth=0, zorder=0)
+        hidden = masked[np.searchsorted(edges[1:-1], time)]
+        ax.plot(time, values, color=VERMILION, linestyle="--", linewidth=1.2)
+        ax.plot(time, np.where(hidden, np.nan, values), color=BLUE, linewidth=2)
+        for token in np.flatnonzero(masked):
+            ax.axvspan(*edges[token : token + 2], color="0.9", linewidth=0, zorder=0)
         ax.set_title(
             f"after step {step + 1} of {len(self.codes)}: {masked.sum()} of "
             f"{len(masked)} tokens masked",
-            loc="left",
-            fontsize="medium",
+            **_SMALL_TITLE,
         )
-
-
-def _token_edges(n_tokens, n_timepoints):
-    """Borders between the tokens' stretches of time, in timepoints, (n_tokens + 1)."""
-    last = n_timepoints - 1
-    centres = np.linspace(0, last, n_tokens)
-    return np.concatenate([[0], (centres[:-1] + centres[1:]) / 2, [last]])

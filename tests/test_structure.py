@@ -11,7 +11,7 @@ MODULES = {path.stem: path for path in Path(sktsrep.__file__).parent.glob("*.py"
 
 LAYERS = {"functional", "augmentations", "nn", "objectives", "_net"}
 ESTIMATORS = {"preprocessing", "encoders", "tokenizers", "autoencoders"}
-TOP = {"samplers", "classifiers"}
+TOP = {"samplers", "classifiers", "fcn"}
 MAY_IMPORT = {
     "functional": set(),
     "augmentations": {"functional"},
@@ -21,8 +21,12 @@ MAY_IMPORT = {
     "base": {"_net", "nn"},
     **{name: LAYERS | ESTIMATORS | {"base"} for name in ESTIMATORS},
     **{name: LAYERS | ESTIMATORS | {"base"} | TOP for name in TOP},
-    "metrics": LAYERS,
-    "plotting": LAYERS | {"metrics"},
+    "sample_metrics": LAYERS,
+    "evaluation": LAYERS | {"sample_metrics"},
+    "metrics": LAYERS | {"sample_metrics", "evaluation"},
+    "_plot_utils": set(),
+    "training_plots": LAYERS | {"_plot_utils", "metrics"},
+    "plotting": LAYERS | {"_plot_utils", "metrics", "training_plots"},
     "datasets": LAYERS,
     "__init__": set(MODULES),
 }

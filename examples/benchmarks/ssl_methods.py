@@ -12,22 +12,19 @@ already is not repeated, so it is safe to stop.
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from common import UNTRAINED, append_row, load, read_rows
 from sklearn.linear_model import RidgeClassifierCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sktsrep import SSLEncoder, SSLVQTokenizer
 from sktsrep.objectives import OBJECTIVES
-
-# A learning rate that moves no weight: the same network, untrained.
-UNTRAINED = {"lr": 1e-12, "max_epochs": 1}
 
 
 def estimators(seed, device):
@@ -40,12 +37,6 @@ def estimators(seed, device):
     for ssl in (None, "vibcreg"):
         arms[f"SSLVQTokenizer {ssl}"] = SSLVQTokenizer(ssl, **common)
     return arms
-
-
-def load(path):
-    """Training and test part of a data set."""
-    with np.load(path) as file:
-        return [file[key] for key in ("X_train", "y_train", "X_test", "y_test")]
 
 
 def probe_accuracy(estimator, X_train, y_train, X_test, y_test):
@@ -65,10 +56,7 @@ def probe_accuracy(estimator, X_train, y_train, X_test, y_test):
 
 def run(data, datasets, seeds, device, out):
     """Fit and probe whatever is not in the file yet."""
-    done = set()
-    if out.exists():
-        rows = [json.loads(line) for line in out.read_text().splitlines()]
-        done = {(row["dataset"], row["seed"], row["method"]) for row in rows}
+    done = {(row["dataset"], row["seed"], row["method"]) for row in read_rows(out)}
     for seed in seeds:
         for dataset in datasets:
             parts = load(data / f"{dataset}.npz")
@@ -86,14 +74,12 @@ def run(data, datasets, seeds, device, out):
                     "effective_rank": estimator.history_["effective_rank"].iloc[-1],
                     **probe_accuracy(estimator, *parts),
                 }
-                print(row, flush=True)
-                with out.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
+                append_row(out, row)
 
 
 def table(out):
     """Mean (standard deviation) over the seeds, and the mean over the data sets."""
-    results = pd.DataFrame([json.loads(line) for line in out.read_text().splitlines()])
+    results = pd.DataFrame(read_rows(out))
     by_method = results.groupby(["method", "dataset"], sort=False)
     for level in ("all", "latent", "tokens"):
         mean = by_method[level].mean().unstack().dropna()

@@ -1,0 +1,197 @@
+"""Linear probes on default representations of UCR data sets, against MiniRocket.
+
+Official splits; representations see the training part without labels, with default
+parameters, the same for every data set. Probes are fitted on the training part, their
+penalty chosen there by cross-validation; ``paper`` is the published protocol of
+NC-VQVAE (mean-pooled quantised vectors, linear support vectors with C = 1). Every fit
+runs in a process of its own, for its peak memory. One JSON line a run; what is in the
+file already is not repeated, so it is safe to stop.
+
+    python examples/benchmarks/ucr_probe.py --data DIR --out results.jsonl
+
+``DIR`` holds ``<name>.npz`` with ``X_train, y_train, X_test, y_test``.
+"""
+
+import argparse
+import multiprocessing
+import resource
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from aeon.transformations.collection.convolution_based import MiniRocket
+from common import UNTRAINED, append_row, load, read_rows
+from sklearn.linear_model import LogisticRegression, RidgeClassifierCV
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from sktsrep import SSLEncoder, SSLVQTokenizer
+
+DATASETS = [
+    "SonyAIBORobotSurface1",
+    "SonyAIBORobotSurface2",
+    "Symbols",
+    "Mallat",
+    "TwoPatterns",
+    "ECG5000",
+    "Wafer",
+    "ShapesAll",
+    "FordA",
+    "FordB",
+    "ElectricDevices",
+]
+
+
+def representations(seed, device):
+    """Every arm of the comparison, by name."""
+    common = {"random_state": seed, "device": device}
+    return {
+        "SSLVQTokenizer": SSLVQTokenizer(**common),
+        "SSLVQTokenizer untrained": SSLVQTokenizer(**common, **UNTRAINED),
+        "SSLEncoder": SSLEncoder(**common),
+        "SSLEncoder untrained": SSLEncoder(**common, **UNTRAINED),
+        "MiniRocket": MiniRocket(random_state=seed, n_jobs=1),
+        "raw series": None,
+    }
+
+
+def searched(classifier, grid, y):
+    """Penalty by cross-validation, or the middle of the grid without enough labels."""
+    n_splits = min(5, np.unique(y, return_counts=True)[1].min())
+    name = type(classifier).__name__.lower()
+    pipe = make_pipeline(StandardScaler(), classifier)
+    if n_splits < 2:
+        return pipe
+    # Ties go to the first: large C first, since small ones under-fit few series.
+    cv = StratifiedKFold(n_splits, shuffle=True, random_state=0)
+    return GridSearchCV(pipe, {f"{name}__C": grid}, cv=cv)
+
+
+def probes(y, slow):
+    """Classifiers to put on top."""
+    ridge = RidgeClassifierCV(alphas=np.logspace(-3, 5, 17))
+    fast = {
+        "ridge": make_pipeline(StandardScaler(), ridge),
+        "5-NN": make_pipeline(StandardScaler(), KNeighborsClassifier(5)),
+    }
+    if not slow:
+        return fast
+    grid = [10.0, 1.0, 0.1, 0.01, 0.001]
+    return fast | {
+        "logistic": searched(LogisticRegression(max_iter=500), grid, y),
+        "linear SVC": searched(LinearSVC(max_iter=2000), grid, y),
+    }
+
+
+def embeddings(representation, X):
+    """Features by level."""
+    if representation is None:
+        return {"all": X}
+    if not isinstance(representation, (SSLVQTokenizer, SSLEncoder)):
+        return {"all": representation.transform(X[:, None])}
+    levels = ["all", "latent"]
+    if isinstance(representation, SSLVQTokenizer):
+        levels.append("tokens")
+    result = {}
+    for level in levels:
+        representation.features = level
+        result[level] = representation.transform(X)
+    return result
+
+
+def measure(path, arm, seed, device, threads, slow):
+    """Fit one representation and probe it: a row of the results."""
+    torch.set_num_threads(threads)
+    X_train, y_train, X_test, y_test = load(path)
+    representation = representations(seed, device)[arm]
+    start = time.perf_counter()
+    if representation is not None:
+        is_ours = isinstance(representation, (SSLVQTokenizer, SSLEncoder))
+        representation.fit(X_train if is_ours else X_train[:, None])
+    row = {
+        "dataset": path.stem,
+        "seed": seed,
+        "method": arm,
+        "seconds": round(time.perf_counter() - start, 1),
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+    train = embeddings(representation, X_train)
+    test = embeddings(representation, X_test)
+    for level in train:
+        for name, probe in probes(y_train, slow).items():
+            probe.fit(train[level], y_train)
+            row[f"{level} / {name}"] = probe.score(test[level], y_test)
+    if isinstance(representation, SSLVQTokenizer):
+        half = train["tokens"].shape[1] // 2  # the mean-pooled half
+        svc = LinearSVC(C=1.0).fit(train["tokens"][:, :half], y_train)
+        row["paper"] = svc.score(test["tokens"][:, :half], y_test)
+        row |= quantiser_figures(representation, X_train, X_test)
+    return row
+
+
+def quantiser_figures(tokenizer, X_train, X_test):
+    """Perplexity over the training part; reconstruction errors, standardised."""
+    counts = np.bincount(tokenizer.encode(X_train).ravel(), minlength=tokenizer.n_codes)
+    share = counts[counts > 0] / counts.sum()
+    return {
+        "perplexity": float(np.exp(-(share * np.log(share)).sum())),
+        "train_error": -tokenizer.score(X_train),
+        "test_error": -tokenizer.score(X_test),
+    }
+
+
+def run(arguments):
+    """Measure whatever is not in the file yet, each in a fresh process."""
+    done = {
+        (row["dataset"], row["seed"], row["method"]) for row in read_rows(arguments.out)
+    }
+    context = multiprocessing.get_context("spawn")
+    for seed in arguments.seeds:
+        for dataset in arguments.datasets:
+            for arm in representations(seed, arguments.device):
+                if (dataset, seed, arm) in done:
+                    continue
+                path = arguments.data / f"{dataset}.npz"
+                task = (path, arm, seed, arguments.device)
+                with context.Pool(1) as pool:
+                    options = (arguments.threads, arguments.slow_probes)
+                    row = pool.apply(measure, task + options)
+                append_row(arguments.out, row)
+
+
+def table(out):
+    """Means over seeds and data sets, and the accuracy of every data set."""
+    results = pd.DataFrame(read_rows(out))
+    figures = results.drop(columns=["dataset", "seed", "method"]).columns
+    by_dataset = results.groupby(["method", "dataset"], sort=False)[list(figures)]
+    means = by_dataset.mean()
+    print("\nmean over the data sets\n")
+    print(means.groupby("method").mean().T.round(3).to_markdown())
+    print("\nall features, ridge\n")
+    print(means["all / ridge"].unstack("method").round(3).to_markdown())
+    print("\nstandard deviation over the seeds\n")
+    print(by_dataset["all / ridge"].std().unstack("method").round(3).to_markdown())
+
+
+def main():
+    """Run what is missing, then print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("ucr_probe.jsonl"))
+    parser.add_argument("--datasets", nargs="+", default=DATASETS)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--slow-probes", action="store_true", help="logistic, SVC")
+    arguments = parser.parse_args()
+    run(arguments)
+    table(arguments.out)
+
+
+if __name__ == "__main__":
+    main()
