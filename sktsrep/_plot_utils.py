@@ -6,7 +6,7 @@ from sklearn.utils.validation import check_array
 __all__ = [
     "BLACK",
     "BLUE",
-    "ORANGE",
+    "SMALL_TITLE",
     "VERMILION",
     "as_collection",
     "import_pyplot",
@@ -19,10 +19,12 @@ __all__ = [
 # Okabe and Ito's palette, which colour-blind readers tell apart, but for its yellow,
 # which paper swallows. The numbers of colours, markers and dashes have no common
 # divisor, so that their combinations repeat late.
-BLACK, BLUE, ORANGE, VERMILION = "#000000", "#0072B2", "#E69F00", "#D55E00"
-_COLORS = [BLUE, ORANGE, "#009E73", "#CC79A7", BLACK, "#56B4E9", VERMILION]
+BLACK, BLUE, VERMILION = "#000000", "#0072B2", "#D55E00"
+_COLORS = [BLUE, "#E69F00", "#009E73", "#CC79A7", BLACK, "#56B4E9", VERMILION]
 _MARKERS = ["o", "^", "s", "D", "v", "P", "X", "*"]
 _DASHES = ["-", "--", "-.", ":"]
+
+SMALL_TITLE = {"loc": "left", "fontsize": "medium"}
 
 
 def _cycle(values, i):

@@ -735,6 +735,9 @@ class SeriesEncoder(nn.Module):
     ):
         super().__init__()
         self.stft = STFT(n_fft, hop_length)
+        # White noise of unit variance has entries of variance one half: the loss in the
+        # time-frequency domain means the same for every window.
+        self.scale = self.stft.window.square().sum().rsqrt().item()
         self.sizes = [1 + math.ceil(n_timepoints / hop_length)]
         while self.sizes[-1] > max_tokens:
             self.sizes.append(math.ceil(self.sizes[-1] / 2))
@@ -746,7 +749,7 @@ class SeriesEncoder(nn.Module):
 
     def spectrogram(self, x):
         """(batch, channels, time) -> (batch, in_channels, frames)."""
-        return self.stft(x).flatten(start_dim=1, end_dim=2)
+        return self.scale * self.stft(x).flatten(start_dim=1, end_dim=2)
 
     def activations(self, x):
         """Output of every stage and, last, the latent map."""
@@ -763,6 +766,5 @@ class SeriesEncoder(nn.Module):
     def series(self, spectrogram, n_timepoints):
         """Inverse of :meth:`spectrogram`."""
         n_bins = self.stft.n_fft // 2 + 1
-        return self.stft.inverse(
-            spectrogram.unflatten(1, (-1, n_bins)).contiguous(), n_timepoints
-        )
+        unscaled = spectrogram.unflatten(1, (-1, n_bins)) / self.scale
+        return self.stft.inverse(unscaled, n_timepoints)

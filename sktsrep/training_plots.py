@@ -7,6 +7,7 @@ import torch
 from sktsrep._plot_utils import (
     BLACK,
     BLUE,
+    SMALL_TITLE,
     VERMILION,
     as_collection,
     line_styles,
@@ -26,8 +27,6 @@ __all__ = [
     "HistoryDisplay",
     "MaskScheduleDisplay",
 ]
-
-_SMALL_TITLE = {"loc": "left", "fontsize": "medium"}
 
 
 class HistoryDisplay:
@@ -557,7 +556,7 @@ class DecodingDisplay:
         ax.set_ylim(steps[-1], steps[0])
         ax.yaxis.get_major_locator().set_params(integer=True)
         ax.set_ylabel("step")
-        ax.set_title("tokens: colour is the code, x is still masked", **_SMALL_TITLE)
+        ax.set_title("tokens: colour is the code, x is still masked", **SMALL_TITLE)
 
     def _plot_series(self, ax, step, channel, edges):
         values, masked = self.series[step, channel], self.masks[step]
@@ -570,5 +569,5 @@ class DecodingDisplay:
         ax.set_title(
             f"after step {step + 1} of {len(self.codes)}: {masked.sum()} of "
             f"{len(masked)} tokens masked",
-            **_SMALL_TITLE,
+            **SMALL_TITLE,
         )

@@ -25,8 +25,9 @@ MAY_IMPORT = {
     "evaluation": LAYERS | {"sample_metrics"},
     "metrics": LAYERS | {"sample_metrics", "evaluation"},
     "_plot_utils": set(),
+    "series_plots": LAYERS | {"_plot_utils"},
     "training_plots": LAYERS | {"_plot_utils", "metrics"},
-    "plotting": LAYERS | {"_plot_utils", "metrics", "training_plots"},
+    "plotting": {"_plot_utils", "metrics", "series_plots", "training_plots"},
     "datasets": LAYERS,
     "__init__": set(MODULES),
 }
