@@ -9,20 +9,20 @@ __all__ = [
     "SMALL_TITLE",
     "VERMILION",
     "as_collection",
-    "import_pyplot",
+    "legend_beside",
     "line_styles",
     "marker_styles",
     "panels",
     "time_axis",
 ]
 
-# Okabe and Ito's palette, which colour-blind readers tell apart, but for its yellow,
-# which paper swallows. The numbers of colours, markers and dashes have no common
+# Okabe and Ito's palette, which colour-blind readers tell apart. Black is for the data,
+# and paper swallows yellow. The numbers of colours, markers and dashes have no common
 # divisor, so that their combinations repeat late.
 BLACK, BLUE, VERMILION = "#000000", "#0072B2", "#D55E00"
-_COLORS = [BLUE, "#E69F00", "#009E73", "#CC79A7", BLACK, "#56B4E9", VERMILION]
-_MARKERS = ["o", "^", "s", "D", "v", "P", "X", "*"]
-_DASHES = ["-", "--", "-.", ":"]
+_COLORS = [BLUE, "#E69F00", "#009E73", "#CC79A7", "#56B4E9", VERMILION]
+_MARKERS = ["o", "^", "s", "D", "v", "P", "X"]
+_DASHES = ["-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1))]
 
 SMALL_TITLE = {"loc": "left", "fontsize": "medium"}
 
@@ -41,7 +41,7 @@ def line_styles(i):
     return {"color": _cycle(_COLORS, i), "linestyle": _cycle(_DASHES, i)}
 
 
-def import_pyplot():
+def _import_pyplot():
     """``matplotlib.pyplot``, or an error that says how to get it."""
     try:
         import matplotlib.pyplot as plt
@@ -52,14 +52,19 @@ def import_pyplot():
     return plt
 
 
+def legend_beside(ax):
+    """A legend right of the axes, where it hides nothing."""
+    return ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+
+
 def panels(ax, n_rows=1, n_cols=1, *, size=(3.2, 2.2), height_ratios=None, **sharing):
     """Axes of a grid of panels.
 
     Parameters
     ----------
     ax : matplotlib Axes, array of them or None
-        None makes a new figure. One Axes gives its place to the grid; an array must
-        have as many Axes as there are panels.
+        None makes a new figure. One Axes, a subplot, gives its place to the grid; an
+        array must have as many Axes as there are panels.
     n_rows, n_cols : int
         Shape of the grid.
     size : tuple of float
@@ -73,7 +78,7 @@ def panels(ax, n_rows=1, n_cols=1, *, size=(3.2, 2.2), height_ratios=None, **sha
     -------
     ndarray of matplotlib Axes, of shape (n_rows, n_cols)
     """
-    plt = import_pyplot()
+    plt = _import_pyplot()
     shape = (n_rows, n_cols)
     heights = [1.0] * n_rows if height_ratios is None else height_ratios
     if ax is None:

@@ -58,7 +58,7 @@ class SSLEncoder(SpectralEstimator):
     features : {"all", "latent"}, default="all"
         What embeddings pool, by mean and maximum over time: every stage of the encoder
         and the latent map, or the latent map alone.
-    augmentations : str, callable or list of those, default="warp"
+    augmentations : str, callable or list of those, default="crop"
         How views are made: a preset's name (``"gauss"``, ``"slice"``, ``"warp"``,
         ``"crop"``) or functions of tensors, see :mod:`sktsrep.augmentations`.
     latent_dim : int, default=64
@@ -154,7 +154,7 @@ class SSLEncoder(SpectralEstimator):
         ssl="vibcreg",
         *,
         features="all",
-        augmentations="warp",
+        augmentations="crop",
         latent_dim=64,
         n_fft="auto",
         hop_length=None,

@@ -10,7 +10,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, check_cv
-from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import LinearSVC
@@ -77,13 +77,12 @@ def _few_shot_score(train, test, n_shots, scorer, rng, n_draws=20):
     (Z, labels), (Z_test, labels_test) = train, test
     scaler = StandardScaler().fit(Z)
     Z, Z_test = scaler.transform(Z), scaler.transform(Z_test)
-    rows_of = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    classes = np.unique(labels)
+    rows_of = [np.flatnonzero(labels == label) for label in classes]
     scores = []
     for _ in range(n_draws):
-        shots = np.concatenate([rng.permutation(rows)[:n_shots] for rows in rows_of])
         # Class means by hand: NearestCentroid wants spread within the classes.
-        means = [Z[shots][labels[shots] == labels[rows[0]]].mean(0) for rows in rows_of]
-        classes = [labels[rows[0]] for rows in rows_of]
+        means = [Z[rng.permutation(rows)[:n_shots]].mean(axis=0) for rows in rows_of]
         nearest = KNeighborsClassifier(1).fit(means, classes)
         scores.append(scorer(nearest, Z_test, labels_test))
     return np.mean(scores)
@@ -108,9 +107,7 @@ def _untrained(estimator):
     rates = [name for name in params if name.split("__")[-1] == "lr"]
     if not epochs or not rates:
         return None
-    return copied.set_params(
-        **dict.fromkeys(epochs, 1) | dict.fromkeys(rates, 1e-12)
-    )
+    return copied.set_params(**dict.fromkeys(epochs, 1) | dict.fromkeys(rates, 1e-12))
 
 
 def _flat(X):
@@ -200,8 +197,8 @@ def evaluate_representation(
     >>> from sklearn.decomposition import PCA
     >>> from sktsrep.metrics import evaluate_representation
     >>> y = np.arange(20) % 2
-    >>> X = np.sin(np.linspace(0, 9, 48) * (1 + y[:, None]) + np.arange(20)[:, None])
-    >>> table = evaluate_representation(PCA(2), X, y, cv=2, n_shots=())
+    >>> X = np.sin(np.linspace(0, 9, 48) * (1 + y[:, None])) + np.arange(20)[:, None]
+    >>> table = evaluate_representation(PCA(3), X, y, cv=2, n_shots=())
     >>> table.groupby("representation")["mean"].max().round(2)
     representation
     PCA              1.0
@@ -220,7 +217,9 @@ def evaluate_representation(
     rows = []
     for representation, transformer in estimator.items():
         for rows_train, rows_test in folds:
-            X_train, X_test = (_safe_indexing(X, rows) for rows in (rows_train, rows_test))
+            X_train, X_test = (
+                _safe_indexing(X, rows) for rows in (rows_train, rows_test)
+            )
             fitted = clone(transformer).fit(X_train)
             Z_train, Z_test = fitted.transform(X_train), fitted.transform(X_test)
             for task, labels in tasks.items():
@@ -254,41 +253,141 @@ def _draw(sampler, n_samples, y, random_state):
     return sampler.sample(n_samples, y=y, random_state=random_state), y
 
 
-def _label_free_metrics(X_train, X_test, features, encoder, rng):
-    """Names, and functions of samples that stand beside the held-out series."""
-    features = FrozenEstimator(features.fit(X_train))
-
-    def frechet(X, **kwargs):
-        return frechet_distance(X_test, X, features=features, **kwargs)
-
+def _against_test(X_test, y_test, features, encoder, classifier):
+    """Functions of samples (and classes) that stand beside the test part."""
     metrics = {
-        "frechet_distance": frechet,
-        "frechet_distance, extrapolated": lambda X: frechet(X, extrapolate=True),
-        "mmd": lambda X: mmd(X_test, X),
-        "marginal_difference": lambda X: marginal_difference(X_test, X),
-        "autocorrelation_difference": lambda X: autocorrelation_difference(X_test, X),
-        "skewness_difference": lambda X: skewness_difference(X_test, X),
-        "kurtosis_difference": lambda X: kurtosis_difference(X_test, X),
-        "discriminative_score": lambda X: discriminative_score(X_test, X),
-        "predictive_score": lambda X: predictive_score(X_test, X),
+        "frechet_distance": lambda X, y: frechet_distance(X_test, X, features=features),
+        "frechet_distance, extrapolated": lambda X, y: frechet_distance(
+            X_test, X, features=features, extrapolate=True
+        ),
     }
     if encoder is not None:
-        metrics["context_fid"] = lambda X: context_fid(X_test, X, encoder)
+        metrics["context_fid"] = lambda X, y: context_fid(X_test, X, encoder)
+    for function in (
+        mmd,
+        marginal_difference,
+        autocorrelation_difference,
+        skewness_difference,
+        kurtosis_difference,
+        discriminative_score,
+        predictive_score,
+    ):
+        metrics[function.__name__] = lambda X, y, f=function: f(X_test, X)
+    if y_test is not None:
+        metrics["classification_accuracy_score"] = lambda X, y: (
+            classification_accuracy_score(X_test, y_test, X, y, classifier=classifier)
+        )
     return metrics
 
 
-def _labelled_metrics(X_train, y_train, X_test, y_test, classifier):
-    """Names, and functions of samples and their classes."""
-    fitted = clone(classifier).fit(X_train, y_train)
-
-    def tested_on_real(X, y):
-        return classification_accuracy_score(
-            X_test, y_test, X, y, classifier=classifier
+def _against_train(X_train, X_test, y_train, classifier):
+    """Functions of samples (and classes) that ask for the training part."""
+    metrics = {
+        "memorization_ratio": lambda X, y: memorization_ratio(X_train, X_test, X)
+    }
+    if y_train is not None:
+        fitted = FrozenEstimator(clone(classifier).fit(X_train, y_train))
+        metrics["inception_score"] = lambda X, y: inception_score(X, fitted)
+        metrics["classification_accuracy_score, reverse"] = lambda X, y: (
+            classification_accuracy_score(X, y, X_train, y_train, classifier=fitted)
         )
+    return metrics
 
-    def tested_on_samples(X, y):
-        return classification_accuracy_score(
-            X_train, y_train, X, y, classifier=classifier, train_on="real"
-        )
 
-    return fitted, tested_on_real, tested_on_samples
+def _value(name, metric, X, y):
+    """The metric; NaN and a warning where it is not defined."""
+    try:
+        return metric(X, y)
+    except ValueError as error:
+        warnings.warn(f"{name} is NaN: {error}", UserWarning, stacklevel=3)
+        return np.nan
+
+
+def evaluate_samples(
+    sampler,
+    X_train,
+    X_test,
+    y_train=None,
+    y_test=None,
+    *,
+    features=None,
+    encoder=None,
+    classifier=None,
+    random_state=0,
+):
+    """Every metric of a sampler, each beside what real series get.
+
+    As many series are drawn as the training part has, of the same classes, and compared
+    with the test part; the floor is what the training part itself gets in their place,
+    at the same numbers.
+
+    Parameters
+    ----------
+    sampler : generator
+        Fitted on the training part, with ``sample(n_samples, random_state=...)`` and,
+        when it knows classes, ``y``.
+    X_train, X_test : array-like of shape (n_samples, n_timepoints) or (n_samples, \
+            n_channels, n_timepoints)
+        Real series: those that the sampler learnt from, and others.
+    y_train, y_test : array-like of shape (n_samples,), default=None
+        Their classes, both or neither; needed for inception score and classification
+        accuracy scores, the latter only of samplers that know classes.
+    features : transformer, default=None
+        Of the Frechet distance, fitted on the training part; None is
+        :class:`~sktsrep.sample_metrics.RandomConvolutionFeatures`.
+    encoder : transformer, default=None
+        Gives the embeddings of ``context_fid``, fitted on the training part; None
+        leaves it out. For this and ``features``, a
+        :class:`~sklearn.frozen.FrozenEstimator` stays as it is.
+    classifier : classifier, default=None
+        Of the scores with labels, as for
+        :func:`~sktsrep.sample_metrics.classification_accuracy_score`.
+    random_state : int, RandomState instance or None, default=0
+        Draws the samples.
+
+    Returns
+    -------
+    DataFrame
+        Columns metric, value, floor, and n, the number of samples. In the rows
+        ``inception_score``, ``memorization_ratio`` and
+        ``classification_accuracy_score, reverse``, floor is what the test part gets.
+        Metrics that are not defined are NaN, with a warning that says why.
+
+    Notes
+    -----
+    One draw of a sampler: differences between samplers that are smaller than those
+    between two seeds mean nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktsrep.metrics import evaluate_samples
+    >>> class Copies:
+    ...     def sample(self, n_samples, random_state=None):
+    ...         return X[:n_samples]
+    >>> X = np.sin(np.linspace(0, 9, 48) + np.arange(40)[:, None])
+    >>> table = evaluate_samples(Copies(), X[:20], X[20:]).set_index("metric")
+    >>> table.loc["memorization_ratio"].tolist()  # caught
+    [0.0, 1.0, 20.0]
+    """
+    if (y_train is None) != (y_test is None):
+        raise ValueError("Give y_train and y_test both, or neither.")
+    _check_pair(X_train, X_test)
+    X_new, y_new = _draw(sampler, len(X_train), y_train, random_state)
+    _check_pair(X_train, X_new)
+    features = RandomConvolutionFeatures() if features is None else features
+    features = FrozenEstimator(clone(features).fit(X_train))
+    if encoder is not None:
+        encoder = FrozenEstimator(clone(encoder).fit(X_train))
+    classifier = _default_classifier() if classifier is None else classifier
+    beside_test = _against_test(X_test, y_test, features, encoder, classifier)
+    beside_train = _against_train(X_train, X_test, y_train, classifier)
+    real = [(name, f, X_train, y_train) for name, f in beside_test.items()]
+    real += [(name, f, X_test, y_test) for name, f in beside_train.items()]
+    rows = []
+    for name, metric, X_real, y_real in real:
+        if y_new is None and name.startswith("classification"):
+            continue
+        value = _value(name, metric, X_new, y_new)
+        rows.append((name, value, _value(name, metric, X_real, y_real), len(X_new)))
+    return pd.DataFrame(rows, columns=["metric", "value", "floor", "n"])

@@ -182,7 +182,9 @@ def kl_divergence(p, q, *, base=math.e, correction=None):
 def _check_histogram(p, name):
     p = check_array(p, dtype=np.float64, ensure_2d=False, input_name=name)
     if p.ndim != 1 or p.min() < 0 or p.sum() == 0:
-        raise ValueError(f"{name} must be one row of counts or probabilities, not all 0.")
+        raise ValueError(
+            f"{name} must be one row of counts or probabilities, not all 0."
+        )
     return p
 
 
@@ -237,7 +239,10 @@ def mutual_information(
     >>> round(mutual_information([[0, 0], [1, 2]], ["a", "b"], base=2), 6)
     1.0
     """
-    codes, labels = _check_symbols(codes), column_or_1d(_check_symbols(labels, "labels"))
+    codes, labels = (
+        _check_symbols(codes),
+        column_or_1d(_check_symbols(labels, "labels")),
+    )
     check_consistent_length(codes, labels)
     n_tokens = codes[0].size
     codes = np.unique(codes.ravel(), return_inverse=True)[1].ravel()

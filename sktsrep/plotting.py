@@ -16,7 +16,7 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
-from sktsrep._plot_utils import marker_styles, panels
+from sktsrep._plot_utils import legend_beside, marker_styles, panels
 from sktsrep.series_plots import (
     AugmentationDisplay,
     ReconstructionDisplay,
@@ -232,7 +232,7 @@ class EmbeddingDisplay:
             self.ax_.set_xticks([])
             self.ax_.set_yticks([])
         if self.y is not None or self.is_test is not None:
-            self.ax_.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+            legend_beside(self.ax_)
         return self
 
     def _groups(self):

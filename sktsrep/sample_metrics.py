@@ -58,7 +58,11 @@ _N_SPLITS = 10  # random splits of the real data that a floor is the mean of
 def _check_series(X, name, n_samples=1):
     """Float64 series (n_samples, n_channels, n_timepoints); no NaN, no infinity."""
     X = check_array(
-        X, dtype=np.float64, allow_nd=True, ensure_min_samples=n_samples, input_name=name
+        X,
+        dtype=np.float64,
+        allow_nd=True,
+        ensure_min_samples=n_samples,
+        input_name=name,
     )
     if X.ndim > 3:
         raise ValueError(
@@ -789,8 +793,8 @@ def inception_score(X_generated, classifier):
     >>> from sktsrep.metrics import inception_score
     >>> X = np.array([[0.0], [1.0]])
     >>> classifier = KNeighborsClassifier(1).fit(X, ["a", "b"])
-    >>> round(inception_score(X, classifier), 6), round(inception_score(X[:1], classifier), 6)
-    (2.0, 1.0)
+    >>> [round(inception_score(x, classifier), 6) for x in (X, X[:1])]
+    [2.0, 1.0]
     """
     probabilities = check_array(
         classifier.predict_proba(X_generated), input_name="probabilities"
@@ -846,7 +850,10 @@ def classification_accuracy_score(
     1.0
     """
     _check_pair(X_real, X_generated)
-    real, generated = (X_real, column_or_1d(y_real)), (X_generated, column_or_1d(y_generated))
+    real, generated = (
+        (X_real, column_or_1d(y_real)),
+        (X_generated, column_or_1d(y_generated)),
+    )
     if train_on not in {"generated", "real"}:
         raise ValueError(
             f"train_on must be 'generated' or 'real', got {train_on!r} instead."
@@ -859,9 +866,7 @@ def classification_accuracy_score(
     return float(np.mean(np.asarray(predicted) == test[1]))
 
 
-def discriminative_score(
-    X_real, X_generated, *, classifier=None, cv=5, random_state=0
-):
+def discriminative_score(X_real, X_generated, *, classifier=None, cv=5, random_state=0):
     """How far a classifier gets beyond guessing which series are real.
 
     The cross-validated accuracy on as many real as generated series, less one half; 0
@@ -887,9 +892,10 @@ def discriminative_score(
 
     Notes
     -----
-    TimeGAN's score is :math:`|accuracy - 1/2|` of a recurrent network on one split [1]_;
-    figures compare only at the same classifier and number of series. Accuracy below
-    one half counts as one half, because copies of the training data bring it to zero.
+    TimeGAN's score is the absolute difference, with a recurrent network, on one split
+    [1]_; figures compare only at the same classifier and number of series. Accuracy
+    below one half counts as one half, because copies of the real series bring it to
+    zero.
 
     References
     ----------

@@ -16,6 +16,7 @@ from sktsrep._plot_utils import (
     SMALL_TITLE,
     VERMILION,
     as_collection,
+    legend_beside,
     line_styles,
     panels,
     time_axis,
@@ -141,7 +142,7 @@ class ReconstructionDisplay:
             )
         for panel in self.ax_[-1]:
             panel.set_xlabel(unit)
-        self.ax_[0, 0].legend(frameon=False)
+        legend_beside(self.ax_[0, -1])
         return self
 
 
@@ -208,7 +209,8 @@ class SpectrogramDisplay:
         -------
         SpectrogramDisplay
         """
-        parts = transformer.transform(X)[sample].reshape(transformer.spectrogram_shape_)
+        parts = np.asarray(transformer.transform(X))[sample]
+        parts = parts.reshape(transformer.spectrogram_shape_)
         name = transformer.output
         if name == "real_imag":
             name, parts = "magnitude", np.hypot(*np.split(parts, 2))
@@ -429,23 +431,18 @@ class SamplesDisplay:
         unit = time_axis(np.zeros(1), self.sampling_rate)[1]
         for panel in self.ax_[-1]:
             panel.set_xlabel(unit)
-        self.figure_.legend(
-            *self.ax_[0, 0].get_legend_handles_labels(),
-            loc="outside lower center",
-            ncols=2 + len(bands),
-            frameon=False,
-        )
+        legend_beside(self.ax_[0, -1])
         return self
 
     def _plot_panel(self, ax, x, n_series, bands, color):
         """One kind of series of one class, (n_samples, n_timepoints)."""
         time, _ = time_axis(np.arange(x.shape[1]), self.sampling_rate)
-        for low, high in bands:
+        for i, (low, high) in enumerate(bands):
             ax.fill_between(
                 time,
                 *np.quantile(x, [low, high], axis=0),
                 color=color,
-                alpha=0.25,
+                alpha=1 - 0.75 ** (i + 1),
                 linewidth=0,
                 label=f"{low:.0%} to {high:.0%}",
             )
@@ -597,7 +594,7 @@ class AugmentationDisplay:
             panel.plot(time, x, color=BLACK, linewidth=2, zorder=1.5, label="series")
             panel.set_title(name, **SMALL_TITLE)
         self.ax_[-1, 0].set_xlabel(unit)
-        self.ax_[0, 0].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+        legend_beside(self.ax_[0, 0])
         return self
 
 

@@ -178,7 +178,7 @@ class SSLVQTokenizer(SpectralEstimator):
         What embeddings pool, by mean and maximum over time: every stage of the
         encoder, the latent map and its quantised version; the latent map; or the
         quantised version alone, which is all that a generator sees.
-    augmentations : str, callable or list of those, default="warp"
+    augmentations : str, callable or list of those, default="crop"
         How a view is made: a preset's name (``"gauss"``, ``"slice"``, ``"warp"``,
         ``"crop"``) or functions of tensors, see :mod:`sktsrep.augmentations`.
     n_codes : int, default=128
@@ -314,7 +314,7 @@ class SSLVQTokenizer(SpectralEstimator):
         *,
         output="embeddings",
         features="all",
-        augmentations="warp",
+        augmentations="crop",
         n_codes=128,
         code_dim=64,
         codebook_update="ema",

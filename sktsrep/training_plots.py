@@ -10,6 +10,7 @@ from sktsrep._plot_utils import (
     SMALL_TITLE,
     VERMILION,
     as_collection,
+    legend_beside,
     line_styles,
     panels,
     time_axis,
@@ -86,15 +87,16 @@ class HistoryDisplay:
         Parameters
         ----------
         history : DataFrame or dict of str to array-like of shape (n_epochs,)
-            Columns that end in ``_loss`` are losses. Of the others ``perplexity``,
-            ``codebook_usage``, ``effective_rank`` and ``feature_std`` are drawn.
+            Columns that end in ``_loss`` are losses; of the validation only their sum
+            ``valid_loss`` is drawn. Of the other columns ``perplexity``,
+            ``codebook_usage``, ``effective_rank`` and ``feature_std`` are.
 
         Returns
         -------
         HistoryDisplay
         """
         history = pd.DataFrame(history)
-        losses = [name for name in history if name.endswith("_loss")]
+        losses = [name for name in history if _is_shown_loss(name)]
         metrics = [name for name in cls._METRICS if name in history]
         if not losses:
             raise ValueError(
@@ -136,17 +138,20 @@ class HistoryDisplay:
             style = line_styles(i)
             if name == "train_loss":
                 style = {"color": BLACK, "linewidth": 2.5}
-            ax.plot(
-                _epochs(values),
-                values,
-                label=_words(name.removesuffix("_loss")),
-                **style,
+            label = {"train_loss": "sum of all", "valid_loss": "sum, validation"}.get(
+                name, _words(name.removesuffix("_loss"))
             )
+            ax.plot(_epochs(values), values, label=label, **style)
         values = np.concatenate(list(self.losses.values()))
         if values.min() >= 0 and values.max() > 0:
             ax.set_yscale("log")
         ax.set_ylabel("loss")
-        ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+        legend_beside(ax)
+
+
+def _is_shown_loss(name):
+    is_validation_term = name.startswith("valid_") and name != "valid_loss"
+    return name.endswith("_loss") and not is_validation_term
 
 
 def _epochs(values):
@@ -231,9 +236,9 @@ class CodebookDisplay:
                 "codebook must be (n_codes, code_dim) with a code_dim of at least 2, "
                 f"got an array of shape {codebook.shape}."
             )
-        if codes.size == 0 or codes.min() < 0 or codes.max() >= len(codebook):
+        if not np.isin(codes, np.arange(len(codebook))).all() or codes.size == 0:
             raise ValueError(
-                f"codes must lie in [0, {len(codebook)}) and not be empty."
+                f"codes must be integers in [0, {len(codebook)}), at least one of them."
             )
         counts = np.bincount(codes.ravel(), minlength=len(codebook))
         order = np.argsort(-counts, kind="stable")
@@ -259,7 +264,7 @@ class CodebookDisplay:
         self._plot_usage(left)
         image = right.imshow(self.correlation, cmap="PuOr", vmin=-1, vmax=1)
         self.figure_.colorbar(image, ax=right, label="correlation")
-        right.set_title("Likeness of the codes")
+        right.set_title("Correlation of the codes")
         right.set_xlabel("code, by usage")
         right.set_ylabel("code, by usage")
         return self
@@ -368,13 +373,14 @@ class MaskScheduleDisplay:
             self.ax_.plot(
                 progress.numpy() * n_steps, share * n_masked[0], linewidth=1, **style
             )
+            # What the legend shows: marker and line in one.
+            self.ax_.plot([], [], marker=marker, label=name, linewidth=1, **style)
             self.ax_.plot(
                 np.arange(n_steps + 1),
                 n_masked,
                 color=style["color"],
                 marker=marker,
                 linestyle="none",
-                label=name,
             )
         self.ax_.set_xlabel("decoding step")
         self.ax_.set_ylabel("masked tokens")
@@ -522,8 +528,9 @@ class DecodingDisplay:
         edges, unit = self._token_edges()
         self._plot_tokens(top, edges)
         for panel, step in zip(below, shown, strict=True):
-            panel.sharey(below[-1])
             self._plot_series(panel, step, channel, edges)
+        if below:
+            legend_beside(below[0])
         self.ax_[-1, 0].set_xlabel(unit)
         return self
 
@@ -562,10 +569,14 @@ class DecodingDisplay:
         values, masked = self.series[step, channel], self.masks[step]
         time, _ = time_axis(np.arange(len(values)), self.sampling_rate)
         hidden = masked[np.searchsorted(edges[1:-1], time)]
-        ax.plot(time, values, color=VERMILION, linestyle="--", linewidth=1.2)
-        ax.plot(time, np.where(hidden, np.nan, values), color=BLUE, linewidth=2)
+        settled = np.where(hidden, np.nan, values)
+        ax.plot(time, settled, color=BLUE, linewidth=2, zorder=3, label="settled")
+        ax.plot(time, values, "--", color=VERMILION, linewidth=1.2, label="first guess")
         for token in np.flatnonzero(masked):
             ax.axvspan(*edges[token : token + 2], color="0.9", linewidth=0, zorder=0)
+        low, high = self.series[:, channel].min(), self.series[:, channel].max()
+        margin = 0.05 * (high - low) or 1
+        ax.set_ylim(low - margin, high + margin)
         ax.set_title(
             f"after step {step + 1} of {len(self.codes)}: {masked.sum()} of "
             f"{len(masked)} tokens masked",

@@ -52,6 +52,11 @@ def fitted_tokenizer(X, ssl, device):
     return tokenizer.fit(X[:256])
 
 
+def training_series(tokenizer, X):
+    """What ``fit`` trains on: standardised series of whole hops, on the device."""
+    return tokenizer._fit_series(X)
+
+
 def fitted_sampler(X, y, device):
     """A sampler with 10 decoding steps, over a tokenizer that is not trained again."""
     tokenizer = FrozenEstimator(fitted_tokenizer(X, None, device))
@@ -250,9 +255,10 @@ def measure_stage1(X, y, x, repeats):
         "stage 1 without SSL, batch 128, steps/s",
         "stage 1 with VIbCReg, batch 128, steps/s",
     ]
+    tokenizers = [fitted_tokenizer(X, ssl, x.device) for ssl in (None, "vibcreg")]
     turns = [
-        several(bare_step(fitted_tokenizer(X, ssl, x.device)), x[:128])
-        for ssl in (None, "vibcreg")
+        several(bare_step(tokenizer), training_series(tokenizer, X)[:128])
+        for tokenizer in tokenizers
     ]
     if timevqvae:
         step = peer_step(peer_tokenizer(x), peer_tokenizer_loss, lr=5e-3)
@@ -297,14 +303,15 @@ def measure_sample(X, y, x, repeats):
     return comparisons([f"sample({N_SERIES}) of a class, 10 steps, s"], turns, None)
 
 
-def measure_overhead(X, x, ssl, repeats):
+def measure_overhead(X, ssl, device, repeats):
     """Table cells of an epoch of ``fit`` against the same epoch as a bare loop."""
-    step = bare_step(fitted_tokenizer(X, ssl, x.device))
+    other = fitted_tokenizer(X, ssl, device)
+    series = training_series(other, X)
+    bare = BareEpochs(bare_step(other), series, other.batch_size)
     tokenizer = SSLVQTokenizer(
-        ssl, max_epochs=1 + repeats, device=x.device, random_state=0
+        ssl, max_epochs=1 + repeats, callbacks=[bare], device=device, random_state=0
     )
-    bare = BareEpochs(step, x, tokenizer.batch_size)
-    tokenizer.set_params(callbacks=[bare]).fit(X)
+    tokenizer.fit(X)
     fit, loop = tokenizer.history_["dur"].to_numpy()[1:], np.array(bare.seconds[1:])
     low, overhead, high = np.quantile(100 * (fit / loop - 1), [0.25, 0.5, 0.75])
     return (
@@ -402,7 +409,7 @@ def main():
                 cells = measure(X, y, x, options.repeats)
                 rows += [(first, length, *rest) for first, *rest in cells]
         for ssl in [None, "vibcreg"] if "overhead" not in options.skip else []:
-            first, *rest = measure_overhead(X, x, ssl, options.repeats)
+            first, *rest = measure_overhead(X, ssl, options.device, options.repeats)
             overheads.append((first, length, *rest))
     print(machine(options.device), other_processes(before))
     header = ["measure", "length", "sktsrep", "TimeVQVAE", "ratio (quartiles)"]
