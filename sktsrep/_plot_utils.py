@@ -87,13 +87,13 @@ def panels(ax, n_rows=1, n_cols=1, *, size=(3.2, 2.2), height_ratios=None, **sha
         grid = figure.add_gridspec(*shape, height_ratios=heights)
     elif np.size(ax) == n_rows * n_cols:
         return np.array(ax, dtype=object).reshape(shape)
-    elif np.size(ax) == 1:
+    elif np.size(ax) == 1 and np.ravel(ax)[0].get_subplotspec() is not None:
         ax = np.ravel(ax)[0]
         ax.set_axis_off()
         grid = ax.get_subplotspec().subgridspec(*shape, height_ratios=heights)
     else:
         raise ValueError(
-            f"ax must be one Axes or {n_rows * n_cols} of them, got {np.size(ax)}."
+            f"ax must be one subplot or {n_rows * n_cols} Axes, got {np.size(ax)} Axes."
         )
     return grid.subplots(squeeze=False, **sharing)
 

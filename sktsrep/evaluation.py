@@ -220,7 +220,7 @@ def evaluate_representation(
             X_train, X_test = (
                 _safe_indexing(X, rows) for rows in (rows_train, rows_test)
             )
-            fitted = clone(transformer).fit(X_train)
+            fitted = clone(transformer).fit(X_train, None)
             Z_train, Z_test = fitted.transform(X_train), fitted.transform(X_test)
             for task, labels in tasks.items():
                 train, test = (Z_train, labels[rows_train]), (Z_test, labels[rows_test])
@@ -376,9 +376,9 @@ def evaluate_samples(
     X_new, y_new = _draw(sampler, len(X_train), y_train, random_state)
     _check_pair(X_train, X_new)
     features = RandomConvolutionFeatures() if features is None else features
-    features = FrozenEstimator(clone(features).fit(X_train))
+    features = FrozenEstimator(clone(features).fit(X_train, None))
     if encoder is not None:
-        encoder = FrozenEstimator(clone(encoder).fit(X_train))
+        encoder = FrozenEstimator(clone(encoder).fit(X_train, None))
     classifier = _default_classifier() if classifier is None else classifier
     beside_test = _against_test(X_test, y_test, features, encoder, classifier)
     beside_train = _against_train(X_train, X_test, y_train, classifier)

@@ -179,6 +179,11 @@ class FCNClassifier(
         self.verbose = verbose
         self.callbacks = callbacks
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
     @_fit_context(prefer_skip_nested_validation=False)
     @with_callbacks
     def fit(self, X, y):
@@ -232,10 +237,8 @@ class FCNClassifier(
 
     def _apply(self, X, function):
         check_is_fitted(self)
-        X = validate_series(self, X, reset=False)
-        return self._predict_chunks(
-            lambda x: function(self._prepare(x)), to_tensor(X, "cpu")
-        ).numpy()
+        rows = to_tensor(validate_series(self, X, reset=False), "cpu")
+        return self._predict_chunks(lambda x: function(self._prepare(x)), rows).numpy()
 
     def transform(self, X):
         """Features before the head, pooled over time.
@@ -277,4 +280,5 @@ class FCNClassifier(
         -------
         ndarray of shape (n_samples,)
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        indices = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[indices]

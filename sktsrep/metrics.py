@@ -9,6 +9,7 @@ import math
 from numbers import Integral, Real
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 from scipy.linalg import svdvals
 from scipy.spatial.distance import pdist
@@ -51,9 +52,12 @@ _CORRECTION = [StrOptions({"miller_madow"}), None]
 
 def _check_symbols(codes, name="codes"):
     """Discrete values of any kind, as an array without missing ones."""
-    return check_array(
+    values = check_array(
         codes, dtype=None, ensure_2d=False, allow_nd=True, input_name=name
     )
+    if pd.isna(values).any():
+        raise ValueError(f"{name} has missing values.")
+    return values
 
 
 def _entropy(values, correction, axis=None):

@@ -287,7 +287,7 @@ def _extract_features(features, X_real, X_generated):
         return _flatten(real), _flatten(generated)
     _check_pair(X_real, X_generated, 2)
     features = RandomConvolutionFeatures() if features is None else features
-    features = clone(features).fit(X_real)
+    features = clone(features).fit(X_real, None)
     return tuple(
         check_array(features.transform(X), dtype=np.float64, input_name="features")
         for X in (X_real, X_generated)
@@ -990,7 +990,7 @@ def memorization_ratio(X_train, X_test, X_generated, *, metric="euclidean"):
     X_generated : array-like
         Its samples.
     metric : str or callable, default="euclidean"
-        Of :class:`sklearn.neighbors.NearestNeighbors`, on values of all channels in a
+        Of :class:`sklearn.neighbors.BallTree`, on values of all channels in a
         row.
 
     Returns
@@ -1024,7 +1024,9 @@ def memorization_ratio(X_train, X_test, X_generated, *, metric="euclidean"):
     """
     train, test = _check_pair(X_train, X_test)
     train, generated = _check_pair(train, X_generated)
-    search = NearestNeighbors(n_neighbors=1, metric=metric).fit(_flatten(train))
+    # A tree, because brute force rounds the distance of a copy to more than 0.
+    search = NearestNeighbors(n_neighbors=1, algorithm="ball_tree", metric=metric)
+    search.fit(_flatten(train))
 
     def distance(series):
         return search.kneighbors(_flatten(series))[0].mean()

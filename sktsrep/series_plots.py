@@ -35,6 +35,8 @@ __all__ = [
 class ReconstructionDisplay:
     """Series and what is left of them after encoding and decoding.
 
+    Titles give the root mean squared error (RMSE).
+
     Parameters
     ----------
     X, X_reconstructed : ndarray of shape (n_samples, n_channels, n_timepoints)
@@ -56,7 +58,7 @@ class ReconstructionDisplay:
     >>> from sktsrep.plotting import ReconstructionDisplay
     >>> display = ReconstructionDisplay.from_arrays([[0.0, 1.0]], [[0.0, 0.0]]).plot()
     >>> display.ax_[0, 0].get_title(loc="left")
-    'series 0, root mean squared error 0.707'
+    'series 0, RMSE 0.707'
     >>> matplotlib.pyplot.close(display.figure_)
     """
 
@@ -129,7 +131,7 @@ class ReconstructionDisplay:
         """
         n_series, n_channels = min(n_series, len(self.X)), self.X.shape[1]
         time, unit = time_axis(np.arange(self.X.shape[-1]), self.sampling_rate)
-        self.ax_ = panels(ax, n_series, n_channels, size=(5.6, 1.9), sharex=True)
+        self.ax_ = panels(ax, n_series, n_channels, size=(6.4, 1.9), sharex=True)
         self.figure_ = self.ax_[0, 0].figure
         for (i, channel), panel in np.ndenumerate(self.ax_):
             x, decoded = self.X[i, channel], self.X_reconstructed[i, channel]
@@ -137,9 +139,7 @@ class ReconstructionDisplay:
             panel.plot(time, decoded, "--", color=VERMILION, label="reconstruction")
             error = np.sqrt(np.mean((x - decoded) ** 2))
             name = f"series {i}" + (f", channel {channel}" if n_channels > 1 else "")
-            panel.set_title(
-                f"{name}, root mean squared error {error:.3g}", **SMALL_TITLE
-            )
+            panel.set_title(f"{name}, RMSE {error:.3g}", **SMALL_TITLE)
         for panel in self.ax_[-1]:
             panel.set_xlabel(unit)
         legend_beside(self.ax_[0, -1])
@@ -214,11 +214,10 @@ class SpectrogramDisplay:
         name = transformer.output
         if name == "real_imag":
             name, parts = "magnitude", np.hypot(*np.split(parts, 2))
-        hop_length = transformer.hop_length or max(transformer.n_fft // 2, 1)
         return cls(
             parts[channel],
-            n_fft=transformer.n_fft,
-            hop_length=hop_length,
+            n_fft=transformer.n_fft_,
+            hop_length=transformer.hop_length_,
             sampling_rate=sampling_rate,
             name={"log_magnitude": "log(1 + magnitude)"}.get(name, name),
         )

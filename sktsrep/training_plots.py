@@ -30,6 +30,12 @@ __all__ = [
 ]
 
 
+_SUMS = {
+    "train_loss": {"label": "sum", "color": BLACK, "linewidth": 2.5},
+    "valid_loss": {"label": "sum, validation", "color": BLACK, "linestyle": "--"},
+}
+
+
 class HistoryDisplay:
     """Loss terms, and below them the metrics of every epoch.
 
@@ -135,13 +141,8 @@ class HistoryDisplay:
 
     def _plot_losses(self, ax):
         for i, (name, values) in enumerate(self.losses.items()):
-            style = line_styles(i)
-            if name == "train_loss":
-                style = {"color": BLACK, "linewidth": 2.5}
-            label = {"train_loss": "sum of all", "valid_loss": "sum, validation"}.get(
-                name, _words(name.removesuffix("_loss"))
-            )
-            ax.plot(_epochs(values), values, label=label, **style)
+            style = {"label": _words(name.removesuffix("_loss")), **line_styles(i)}
+            ax.plot(_epochs(values), values, **_SUMS.get(name, style))
         values = np.concatenate(list(self.losses.values()))
         if values.min() >= 0 and values.max() > 0:
             ax.set_yscale("log")

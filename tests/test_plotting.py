@@ -1,0 +1,582 @@
+"""Displays: what is drawn is the data, in the units that the axes name."""
+
+import sys
+import types
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from estimators import tiny_sampler, tiny_tokenizer, tiny_vae, waves
+from sklearn.frozen import FrozenEstimator
+from sklearn.random_projection import GaussianRandomProjection
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+
+from sktsrep import STFTTransformer
+from sktsrep.functional import MASK_SCHEDULES
+from sktsrep.plotting import (
+    AugmentationDisplay,
+    CodebookDisplay,
+    DecodingDisplay,
+    EmbeddingDisplay,
+    HistoryDisplay,
+    MaskScheduleDisplay,
+    ReconstructionDisplay,
+    SamplesDisplay,
+    SpectrogramDisplay,
+)
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def data():
+    return waves()
+
+
+@pytest.fixture(scope="module")
+def tokenizer(data):
+    return tiny_tokenizer().fit(data[0])
+
+
+@pytest.fixture(scope="module")
+def sampler(data, tokenizer):
+    return tiny_sampler(FrozenEstimator(tokenizer), n_steps=5).fit(*data)
+
+
+def lines(ax):
+    """Data of the lines by label."""
+    return {line.get_label(): line.get_ydata() for line in ax.lines}
+
+
+def same_data(display, other):
+    """Two displays hold the same."""
+    for name, value in vars(other).items():
+        np.testing.assert_equal(vars(display)[name], value)
+
+
+def drawn_text(display):
+    display.figure_.canvas.draw()
+    return [ax.get_title(loc="left") for ax in np.ravel(display.ax_)]
+
+
+# --------------------------------------------------------------------------- axes
+
+
+def make_samples(data):
+    return SamplesDisplay.from_arrays(*data[0].reshape(2, 20, 50))
+
+
+def test_plot_returns_itself_and_keeps_where_it_drew(data):
+    display = make_samples(data)
+    assert display.plot() is display
+    assert display.figure_ is display.ax_[0, 0].figure
+    assert not hasattr(make_samples(data), "ax_")
+
+
+def test_draws_on_given_axes(data):
+    figure, axes = plt.subplots(2, 2)
+    display = make_samples(data).plot(axes[1])
+    assert display.figure_ is figure
+    assert list(display.ax_.flat) == list(axes[1])
+    assert not axes[0, 0].lines
+
+
+def test_divides_one_axes(data):
+    figure, (left, right) = plt.subplots(1, 2)
+    display = make_samples(data).plot(right)
+    assert display.ax_.shape == (1, 2)
+    assert len(figure.axes) == 4
+    assert not right.axison
+    assert left.axison
+
+
+def test_one_panel_draws_on_the_axes_itself(data):
+    _, ax = plt.subplots()
+    assert EmbeddingDisplay.from_arrays(data[0]).plot(ax).ax_ is ax
+
+
+def test_wrong_number_of_axes(data):
+    _, axes = plt.subplots(3)
+    with pytest.raises(ValueError, match="one subplot or 2 Axes, got 3 Axes"):
+        make_samples(data).plot(axes)
+    with pytest.raises(ValueError, match="one subplot or 2 Axes, got 1 Axes"):
+        make_samples(data).plot(plt.figure().add_axes((0, 0, 1, 1)))
+
+
+def test_says_when_matplotlib_is_missing(data, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match="Plots need matplotlib"):
+        make_samples(data).plot()
+
+
+@pytest.mark.parametrize("sampling_rate", [0, -1.0])
+def test_sampling_rate_must_be_positive(data, sampling_rate):
+    X, _ = data
+    display = ReconstructionDisplay.from_arrays(X, X, sampling_rate=sampling_rate)
+    with pytest.raises(ValueError, match="sampling_rate must be positive"):
+        display.plot()
+
+
+# --------------------------------------------------------------------- embeddings
+
+
+def test_embeddings_by_class_and_part(data, tokenizer):
+    X, y = data
+    parts = dict(y=y[:30], y_test=y[30:], random_state=0)
+    display = EmbeddingDisplay.from_estimator(tokenizer, X[:30], X_test=X[30:], **parts)
+    embeddings = tokenizer.transform(X)
+    same_data(
+        display,
+        EmbeddingDisplay.from_arrays(
+            embeddings[:30], test_embeddings=embeddings[30:], **parts
+        ),
+    )
+    display.plot()
+    groups = {
+        group.get_label(): (len(group.get_offsets()), len(group.get_facecolor()))
+        for group in display.ax_.collections
+    }
+    assert groups == {
+        "class 0, train": (15, 1),
+        "class 0, test": (5, 0),  # open markers
+        "class 1, train": (15, 1),
+        "class 1, test": (5, 0),
+    }
+    drawn = [group.get_offsets() for group in display.ax_.collections]
+    np.testing.assert_array_equal(drawn[0], display.points[:30][y[:30] == 0])
+    np.testing.assert_array_equal(drawn[3], display.points[30:][y[30:] == 1])
+    texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert texts == list(groups)
+
+
+def test_classes_differ_in_colour_and_marker():
+    points = np.random.default_rng(0).normal(size=(40, 2))
+    display = EmbeddingDisplay(points, y=np.repeat(np.arange(40), 1)).plot()
+    looks = {
+        (*group.get_facecolor()[0], group.get_paths()[0].vertices.tobytes())
+        for group in display.ax_.collections
+    }
+    assert len(looks) == 40
+
+
+def test_pca_is_that_of_the_covariance(data):
+    X, _ = data
+    display = EmbeddingDisplay.from_arrays(X).plot()
+    variances = np.linalg.eigvalsh(np.cov(X.T))[::-1]
+    np.testing.assert_allclose(display.points.var(axis=0, ddof=1), variances[:2])
+    share = variances[1] / variances.sum()
+    assert display.ax_.get_ylabel() == f"PC 2 ({share:.0%} of variance)"
+    assert display.ax_.get_legend() is None
+
+
+@pytest.mark.parametrize("n_samples", [3, 20])
+def test_tsne(data, n_samples):
+    X = data[0][:n_samples]
+    first, second = (
+        EmbeddingDisplay.from_arrays(X, method="tsne", random_state=0) for _ in "12"
+    )
+    same_data(first, second)
+    assert first.points.shape == (n_samples, 2)
+    first.plot()
+    assert first.ax_.get_xlabel() == "t-SNE 1"
+    assert len(first.ax_.get_xticks()) == 0
+
+
+def test_any_transformer_reduces(data):
+    projection = GaussianRandomProjection(2, random_state=0)
+    display = EmbeddingDisplay.from_arrays(data[0], method=projection).plot()
+    np.testing.assert_array_equal(display.points, projection.transform(data[0]))
+    assert display.ax_.get_xlabel() == "GaussianRandomProjection 1"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Tensorflow not installed:ImportWarning")
+@pytest.mark.parametrize("n_samples", [5, 40])
+@pytest.mark.parametrize(("method", "name"), [("umap", "UMAP"), ("densmap", "densMAP")])
+def test_umap(data, method, name, n_samples):
+    first, second = (
+        EmbeddingDisplay.from_arrays(
+            data[0][:n_samples], method=method, random_state=0
+        ).plot()
+        for _ in "12"
+    )
+    np.testing.assert_array_equal(first.points, second.points)
+    assert np.isfinite(first.points).all()
+    assert first.ax_.get_xlabel() == f"{name} 1"
+
+
+@pytest.mark.parametrize("method", ["umap", "densmap"])
+def test_umap_gets_its_settings(data, method, monkeypatch):
+    settings = {}
+
+    class UMAP:
+        def __init__(self, **params):
+            settings.update(params)
+
+        def fit_transform(self, X):
+            return X[:, :2]
+
+    monkeypatch.setitem(sys.modules, "umap", types.SimpleNamespace(UMAP=UMAP))
+    EmbeddingDisplay.from_arrays(data[0], method=method, random_state=0)
+    assert settings.get("densmap", False) == (method == "densmap")
+    assert settings["n_neighbors"] == 15
+
+
+def test_says_when_umap_is_missing(data, monkeypatch):
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with pytest.raises(ImportError, match="need umap-learn"):
+        EmbeddingDisplay.from_arrays(data[0], method="umap")
+
+
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        ({"method": "lda"}, "method must be one of"),
+        ({"y_test": [0]}, "y_test must come with"),
+        ({"y": [0, 1, 0], "test_embeddings": np.ones((2, 50))}, "y_test must come"),
+        ({"y": [0, 1]}, "inconsistent numbers of samples"),
+    ],
+)
+def test_bad_embeddings(data, params, match):
+    with pytest.raises(ValueError, match=match):
+        EmbeddingDisplay.from_arrays(data[0][:3], **params)
+
+
+def test_too_few_embeddings(data):
+    with pytest.raises(ValueError, match="needs at least 3 samples"):
+        EmbeddingDisplay.from_arrays(data[0][:2])
+
+
+# ------------------------------------------------------------------------- series
+
+
+@pytest.mark.parametrize("n_channels", [None, 2])
+def test_reconstructions(n_channels):
+    X, _ = waves(n_channels=n_channels)
+    tokenizer = tiny_tokenizer().fit(X)
+    display = ReconstructionDisplay.from_estimator(tokenizer, X, sampling_rate=25)
+    decoded = tokenizer.reconstruct(X)
+    same_data(display, ReconstructionDisplay.from_arrays(X, decoded, sampling_rate=25))
+    display.plot(n_series=2)
+    assert display.ax_.shape == (2, n_channels or 1)
+    channel = (1, -1) if n_channels else (1,)
+    panel = display.ax_[1, -1]
+    np.testing.assert_array_equal(lines(panel)["series"], X[channel])
+    np.testing.assert_array_equal(lines(panel)["reconstruction"], decoded[channel])
+    np.testing.assert_allclose(panel.lines[0].get_xdata(), np.arange(50) / 25)
+    assert panel.get_xlabel() == "time (s)"
+    error = np.sqrt(np.mean((X[channel] - decoded[channel]) ** 2))
+    assert drawn_text(display)[-1].endswith(f"RMSE {error:.3g}")
+
+
+def test_reconstruction_by_inverse_transform(data):
+    X, _ = data
+    vae = tiny_vae().fit(X)
+    display = ReconstructionDisplay.from_estimator(vae, X)
+    expected = vae.inverse_transform(vae.transform(X))
+    np.testing.assert_array_equal(display.X_reconstructed[:, 0], expected)
+
+
+def test_bad_reconstructions(data):
+    X, _ = data
+    with pytest.raises(ValueError, match="must have the shape"):
+        ReconstructionDisplay.from_arrays(X, X[:, 1:])
+    with pytest.raises(ValueError, match=r"got an array of shape \(1, 2, 5, 10\)"):
+        ReconstructionDisplay.from_arrays(X[0].reshape(1, 1, 5, 10).repeat(2, 1), X)
+
+
+@pytest.mark.parametrize("flatten", [False, True])
+@pytest.mark.parametrize("output", ["real_imag", "magnitude"])
+def test_spectrograms(data, output, flatten):
+    X, _ = data
+    stft = STFTTransformer(output=output, flatten=flatten, device="cpu").fit(X)
+    if flatten:
+        stft.set_output(transform="pandas")
+    display = SpectrogramDisplay.from_estimator(stft, X, sample=3, sampling_rate=100)
+    other = SpectrogramDisplay.from_arrays(X[3], sampling_rate=100)
+    np.testing.assert_allclose(display.magnitude, other.magnitude, atol=1e-12)
+    display.plot()
+    mesh = display.ax_.collections[0]
+    np.testing.assert_array_equal(mesh.get_array(), display.magnitude)
+
+
+def test_a_tone_is_drawn_at_its_frequency_and_time():
+    time = np.arange(400) / 200
+    tone = np.where(time >= 1, np.sin(2 * np.pi * 25 * time), 0)
+    display = SpectrogramDisplay.from_arrays(tone, n_fft=32, sampling_rate=200).plot()
+    corners = display.ax_.collections[0].get_coordinates()  # of cells
+    bin_, frame = np.unravel_index(display.magnitude.argmax(), display.magnitude.shape)
+    low, high = corners[bin_, frame, 1], corners[bin_ + 1, frame, 1]
+    assert low < 25 < high
+    assert corners[bin_, frame, 0] > 0.9
+    assert display.ax_.get_xlabel() == "time (s)"
+    assert display.ax_.get_ylabel() == "frequency (Hz)"
+
+
+def test_spectrogram_without_units(data):
+    X, _ = data
+    stft = STFTTransformer(output="log_magnitude", device="cpu").fit(X)
+    display = SpectrogramDisplay.from_estimator(stft, X).plot()
+    np.testing.assert_array_equal(display.magnitude, stft.transform(X)[0, 0])
+    corners = display.ax_.collections[0].get_coordinates()
+    assert corners[-1, 0, 1] == pytest.approx(0.5 + 0.5 / 8)  # half a bin more
+    assert display.ax_.get_ylabel() == "frequency (cycles a timepoint)"
+    assert display.figure_.axes[1].get_ylabel() == "log(1 + magnitude)"
+
+
+def test_samples_by_class(data, sampler):
+    X, y = data
+    display = SamplesDisplay.from_estimator(sampler, X, y, random_state=0)
+    sampled = sampler.sample(len(X), y=y, random_state=0)
+    same_data(display, SamplesDisplay.from_arrays(X, sampled, y=y, y_sampled=y))
+    display.plot(n_series=2)
+    assert drawn_text(display) == [
+        f"class {label}, {kind} (n = 20)"
+        for label in (0, 1)
+        for kind in ("real", "sampled")
+    ]
+    panel, expected = display.ax_[1, 1], sampled[y == 1]
+    drawn = [line.get_ydata() for line in panel.lines]
+    np.testing.assert_allclose(drawn[0], np.median(expected, axis=0))
+    np.testing.assert_allclose(drawn[1:], expected[:2])
+    outer = panel.collections[0].get_paths()[0].vertices
+    for time, low, high in zip(
+        range(50), *np.quantile(expected, [0.05, 0.95], axis=0), strict=True
+    ):
+        heights = outer[outer[:, 0] == time, 1]
+        assert heights.min() == pytest.approx(low)
+        assert heights.max() == pytest.approx(high)
+    assert panel.get_xlabel() == "timepoint"
+
+
+def test_samples_without_classes(data):
+    X, _ = data
+    display = SamplesDisplay.from_estimator(tiny_vae().fit(X), X, random_state=0).plot()
+    assert drawn_text(display) == ["real (n = 40)", "sampled (n = 40)"]
+
+
+@pytest.mark.parametrize(
+    ("sampled", "params", "match"),
+    [
+        (np.ones((3, 4)), {}, "must have series of the shape"),
+        (np.ones((3, 50)), {"y": np.zeros(40)}, "must both be given"),
+        (
+            np.ones((1, 50)),
+            {"y": [0, 1] * 20, "y_sampled": [2]},
+            r"\[0, 1, 2\] are in one",
+        ),
+    ],
+)
+def test_bad_samples(data, sampled, params, match):
+    with pytest.raises(ValueError, match=match):
+        SamplesDisplay.from_arrays(data[0], sampled, **params)
+
+
+def double(x):
+    return 2 * x
+
+
+def test_views_are_augmented_in_units_of_the_scale():
+    X, _ = waves(n_channels=2)
+    X = 5 * X + np.array([[3.0], [-100.0]])
+    mean, scale = X.mean(axis=(0, 2)), X.std(axis=(0, 2))
+    display = AugmentationDisplay.from_augmentations(
+        {"twice": double, "noise": "gauss"}, X, sample=4, n_views=2
+    )
+    assert display.views["twice"].shape == (2, 2, 50)
+    for view in display.views["twice"]:
+        np.testing.assert_allclose(view.T, 2 * X[4].T - mean)
+    noise = (display.views["noise"] - X[4]) / scale[:, None]
+    assert noise.std() == pytest.approx(0.05, rel=0.2)
+    display.plot(channel=1)
+    drawn = lines(display.ax_[0, 0])
+    np.testing.assert_array_equal(drawn["series"], X[4, 1])
+    np.testing.assert_array_equal(drawn["view 2"], display.views["twice"][1, 1])
+    assert drawn_text(display) == ["twice", "noise"]
+
+
+def test_augmentations_of_an_estimator(data):
+    X, _ = data
+    tokenizer = tiny_tokenizer(augmentations=["warp", double]).fit(X)
+    torch.manual_seed(0)
+    before = torch.random.get_rng_state()
+    display = AugmentationDisplay.from_estimator(tokenizer, X, random_state=1)
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert list(display.views) == ["window warp, amplitude resize, double"]
+    same = AugmentationDisplay.from_augmentations(
+        {"window warp, amplitude resize, double": ["warp", double]},
+        X,
+        mean=tokenizer.mean_,
+        scale=tokenizer.scale_,
+        random_state=1,
+    )
+    same_data(display, same)
+    with pytest.raises(ValueError, match="must name one of"):
+        AugmentationDisplay.from_augmentations(["blur"], X)
+
+
+# ----------------------------------------------------------------------- training
+
+
+def test_history(tokenizer):
+    display = HistoryDisplay.from_estimator(tokenizer)
+    history = tokenizer.history_
+    same_data(display, HistoryDisplay.from_arrays(history.to_dict("list")))
+    display.plot()
+    drawn = lines(display.ax_[0, 0])
+    np.testing.assert_array_equal(drawn["sum"], history["train_loss"])
+    np.testing.assert_array_equal(drawn["time"], history["time_loss"])
+    assert len(drawn) == sum(name.endswith("_loss") for name in history)
+    names = [ax.get_ylabel().replace("\n", "_") for ax in display.ax_.flat]
+    expected = ["perplexity", "codebook_usage", "effective_rank", "feature_std"]
+    assert names == ["loss", *expected]
+    for ax, name in zip(display.ax_[1:, 0], expected, strict=True):
+        np.testing.assert_array_equal(ax.lines[0].get_ydata(), history[name])
+        np.testing.assert_array_equal(ax.lines[0].get_xdata(), history.index)
+    assert display.ax_[-1, 0].get_xlabel() == "epoch"
+
+
+def test_history_with_validation_and_negative_losses():
+    history = pd.DataFrame(
+        {
+            "token_loss": [1.0, -1.0],
+            "train_loss": [1.0, -1.0],
+            "valid_loss": [2.0, 0.0],
+            "valid_token_loss": [2.0, 0.0],
+            "dur": [0.1, 0.1],
+        }
+    )
+    display = HistoryDisplay.from_arrays(history).plot()
+    assert list(lines(display.ax_[0, 0])) == ["token", "sum", "sum, validation"]
+    assert display.ax_.shape == (1, 1)
+    assert display.ax_[0, 0].get_yscale() == "linear"
+
+
+def test_history_without_losses():
+    with pytest.raises(ValueError, match=r"ends in '_loss', got \['dur'\]"):
+        HistoryDisplay.from_arrays({"dur": [1.0]})
+
+
+def test_codebook(data, tokenizer):
+    X, _ = data
+    codes = tokenizer.encode(X)
+    display = CodebookDisplay.from_estimator(tokenizer, X)
+    same_data(display, CodebookDisplay.from_arrays(codes, tokenizer.codebook_))
+    counts = np.bincount(codes.ravel(), minlength=8)
+    order = np.argsort(-counts, kind="stable")
+    display.plot()
+    left, right = display.ax_[0]
+    heights = [bar.get_height() for bar in left.patches]
+    np.testing.assert_allclose(heights, counts[order] / codes.size)
+    expected = np.corrcoef(tokenizer.codebook_.astype(float))[np.ix_(order, order)]
+    np.testing.assert_allclose(right.images[0].get_array(), expected)
+    assert left.get_title().startswith(f"{(counts > 0).sum()} of 8 codes in use")
+
+
+@pytest.mark.parametrize(
+    ("codes", "codebook", "match"),
+    [
+        ([[0, 3]], np.eye(3), r"integers in \[0, 3\)"),
+        ([[-1]], np.eye(3), r"integers in \[0, 3\)"),
+        ([[0.5]], np.eye(3), r"integers in \[0, 3\)"),
+        ([[]], np.eye(3), "at least one"),
+        ([[0]], np.ones((3, 1)), "code_dim of at least 2"),
+    ],
+)
+def test_bad_codebooks(codes, codebook, match):
+    with pytest.raises(ValueError, match=match):
+        CodebookDisplay.from_arrays(codes, codebook)
+
+
+def test_constant_codes_have_no_correlation():
+    display = CodebookDisplay.from_arrays([[0]], [[1.0, 1.0], [0.0, 1.0]]).plot()
+    assert np.isnan(display.correlation[0]).all()
+
+
+def test_schedule_is_what_the_sampler_does(sampler):
+    display = MaskScheduleDisplay.from_estimator(sampler)
+    _, masks = sampler.decoding_path(random_state=0)
+    expected = [sampler.n_tokens_, *masks[:, 0].sum(axis=1)]
+    np.testing.assert_array_equal(display.n_masked["cosine"], expected)
+    other = MaskScheduleDisplay.from_schedules(
+        ["cosine"], n_steps=5, n_tokens=sampler.n_tokens_
+    )
+    same_data(display, other)
+
+
+def test_every_schedule_is_drawn():
+    display = MaskScheduleDisplay.from_schedules().plot()
+    texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert texts == list(MASK_SCHEDULES)
+    points = [line.get_ydata() for line in display.ax_.lines if len(line.get_xdata())]
+    np.testing.assert_allclose(points[0][[0, -1]], [32, 0])  # a line, then its markers
+    np.testing.assert_array_equal(points[1], display.n_masked["cosine"])
+    with pytest.raises(ValueError, match="schedule must be one of"):
+        MaskScheduleDisplay.from_schedules(["sine"])
+
+
+def test_decoding(sampler, tokenizer):
+    display = DecodingDisplay.from_estimator(
+        sampler, y=1, random_state=0, sampling_rate=10
+    )
+    codes, masks = (a[:, 0] for a in sampler.decoding_path(1, y=1, random_state=0))
+    series = tokenizer.decode(codes)
+    same_data(
+        display, DecodingDisplay.from_arrays(codes, masks, series, sampling_rate=10)
+    )
+    final = sampler.sample(1, y=1, random_state=0)
+    np.testing.assert_array_equal(display.series[-1], final)
+    display.plot(n_shown=3)
+    tokens = display.ax_[0, 0].collections[0].get_array()
+    np.testing.assert_array_equal(tokens.mask, masks)
+    np.testing.assert_array_equal(tokens[~masks], codes[~masks])
+    shown = [0, 2, 4]
+    for ax, step in zip(display.ax_[1:, 0], shown, strict=True):
+        drawn = lines(ax)
+        np.testing.assert_allclose(drawn["first guess"], series[step])
+        settled = ~np.isnan(drawn["settled"])
+        np.testing.assert_allclose(drawn["settled"][settled], series[step][settled])
+        assert settled.all() == (not masks[step].any())
+        assert len(ax.patches) == masks[step].sum()
+    assert display.ax_[-1, 0].get_xlabel() == "time (s)"
+    assert drawn_text(display)[-1] == (
+        f"after step 5 of 5: 0 of {sampler.n_tokens_} tokens masked"
+    )
+
+
+def test_decoding_of_tokens_alone():
+    codes = np.random.default_rng(0).integers(0, 8, size=(20, 6))
+    display = DecodingDisplay.from_estimator(tiny_sampler().fit(codes), random_state=0)
+    assert display.series is None
+    assert display.plot().ax_.shape == (1, 1)
+    assert display.ax_[0, 0].get_xlabel() == "token"
+
+
+@pytest.mark.parametrize(("n_tokens", "n_timepoints"), [(1, 7), (3, 2)])
+def test_decoding_of_few_tokens_or_timepoints(n_tokens, n_timepoints):
+    masks = np.array([[True] * n_tokens, [False] * n_tokens])
+    series = np.ones((2, n_timepoints))
+    display = DecodingDisplay.from_arrays(masks.astype(int), masks, series).plot()
+    display.figure_.canvas.draw()
+    assert display.ax_.shape == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("masks", "series", "match"),
+    [
+        (np.zeros((2, 4)), None, "must both be"),
+        (np.zeros((2, 3)), np.zeros((3, 9)), "one for each of the 2 steps, got 3"),
+    ],
+)
+def test_bad_decoding(masks, series, match):
+    with pytest.raises(ValueError, match=match):
+        DecodingDisplay.from_arrays(np.zeros((2, 3), dtype=int), masks, series)
