@@ -48,7 +48,7 @@ X_test, y_test = two_patterns(400)
 
 encoders = {"untrained": SSLEncoder(lr=1e-12, max_epochs=1, random_state=0)}
 encoders |= {
-    name: SSLEncoder(name, max_epochs=40, random_state=0) for name in OBJECTIVES
+    name: SSLEncoder(name, max_epochs=25, random_state=0) for name in OBJECTIVES
 }
 
 # %%
@@ -68,6 +68,7 @@ for ax, (name, encoder) in zip(axes.flat, encoders.items(), strict=True):
     ax.set_title(f"{name}: 5-NN {score:.2f}")
     ax.set_xticks([])
     ax.set_yticks([])
-axes[0, 0].legend(title="steps", ncols=2, fontsize="small")
+handles, labels = axes[0, 0].get_legend_handles_labels()
+figure.legend(handles, labels, title="steps", ncols=4, loc="outside lower center")
 figure.savefig(here / "ssl_methods.png", dpi=100)
 print(f"picture: {here / 'ssl_methods.png'}")

@@ -5,12 +5,14 @@ from importlib.metadata import version
 from sktsrep.autoencoders import VAE
 from sktsrep.classifiers import FineTunedClassifier
 from sktsrep.encoders import SSLEncoder
+from sktsrep.fcn import FCNClassifier
 from sktsrep.preprocessing import STFTTransformer
 from sktsrep.samplers import MaskGITSampler
 from sktsrep.tokenizers import SSLVQTokenizer
 
 __all__ = [
     "VAE",
+    "FCNClassifier",
     "FineTunedClassifier",
     "MaskGITSampler",
     "SSLEncoder",
