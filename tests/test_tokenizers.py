@@ -153,7 +153,8 @@ def test_scale_and_offset_of_the_data_do_not_matter():
 def test_learns_to_reconstruct_and_to_tell_classes_apart():
     X, y = waves(n_samples=120)
     params = {"hidden_dim": 16, "code_dim": 16, "n_codes": 32, "max_epochs": 40}
-    tokenizer = tiny_tokenizer(max_tokens=16, lr=3e-3, **params).fit(X[:80])
+    params |= {"max_tokens": 16, "lr": 3e-3, "augmentations": "gauss"}
+    tokenizer = tiny_tokenizer(**params).fit(X[:80])
     assert tokenizer.score(X[80:]) > -0.3  # of a variance of 1
     probe = make_pipeline(tokenizer, LogisticRegression()).fit(X[:80], y[:80])
     assert probe.score(X[80:], y[80:]) > 0.95
