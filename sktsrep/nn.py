@@ -290,7 +290,9 @@ class VectorQuantizer(nn.Module):
         Exponential moving averages of the vectors assigned to each code, with Laplace
         smoothing, or the codebook loss.
     decay : float
-        Of the moving averages of counts (both updates) and sums.
+        Of the moving averages of counts (both updates) and sums. It is grown into, at
+        most ``n / (n + 10)`` at step ``n``: with a long memory from the start, the
+        codes lose an encoder that moves fast.
     commitment_weight, orthogonal_weight : float
         Weights of the loss terms.
     revival_threshold : float
@@ -326,6 +328,7 @@ class VectorQuantizer(nn.Module):
         self.commitment_weight = commitment_weight
         self.orthogonal_weight = orthogonal_weight
         self.revival_threshold = revival_threshold
+        self.n_steps = 0
         codebook = torch.randn(n_codes, dim)
         if update == "ema":
             self.register_buffer("codebook", codebook)
@@ -371,15 +374,18 @@ class VectorQuantizer(nn.Module):
     @torch.no_grad()
     def _follow(self, vectors, tokens):
         """Move averages (and, with ``ema``, codes) towards a batch's vectors."""
+        # Averages over few steps at first: codes must follow an encoder that moves fast.
+        self.n_steps += 1
+        decay = min(self.decay, self.n_steps / (self.n_steps + 10))
         ones = torch.ones_like(vectors[:, 0])
         batch_counts = torch.zeros_like(self.counts).index_add_(0, tokens, ones)
         self.epoch_counts += batch_counts
         # As shares of a uniform use: 1 means the code has its fair part.
         share = batch_counts * (len(self.counts) / len(tokens))
-        self.counts.lerp_(share, 1 - self.decay)
+        self.counts.lerp_(share, 1 - decay)
         if self.update == "ema":
             sums = torch.zeros_like(self.sums).index_add_(0, tokens, vectors)
-            self.sums.lerp_(sums * (len(self.counts) / len(tokens)), 1 - self.decay)
+            self.sums.lerp_(sums * (len(self.counts) / len(tokens)), 1 - decay)
             self.codebook.copy_(self.sums / self._smoothed_counts().unsqueeze(1))
         if self.revival_threshold:
             self._revive(vectors)

@@ -190,7 +190,7 @@ class SSLVQTokenizer(SpectralEstimator):
     codebook_init : {"kmeans", "normal"}, default="kmeans"
         Centres of the untrained encoder's output, or Gaussian of its mean and spread.
     codebook_decay : float, default=0.99
-        Decay of the moving averages.
+        Decay of the moving averages, reached within some hundred steps.
     revival_threshold : float, default=0.05
         Share of fair use below which a code restarts at a random latent vector; 0 for
         never.

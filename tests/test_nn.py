@@ -198,12 +198,23 @@ def test_moving_averages_by_hand():
     quantizer = VectorQuantizer(2, 1, decay=0.9, revival_threshold=0.0)
     quantizer.start(torch.tensor([[0.0], [10.0]]))
     quantizer(torch.tensor([[[1.0, 2, 3, 9]]]))
-    counts = torch.tensor([0.9 + 0.1 * 2 * 3 / 4, 0.9 + 0.1 * 2 * 1 / 4])
-    sums = torch.tensor([0.9 * 0 + 0.1 * 2 * 6 / 4, 0.9 * 10 + 0.1 * 2 * 9 / 4])
+    keep, move = 1 / 11, 10 / 11  # the first step's decay, short of 0.9
+    counts = torch.tensor([keep + move * 2 * 3 / 4, keep + move * 2 * 1 / 4])
+    sums = torch.tensor([move * 2 * 6 / 4, keep * 10 + move * 2 * 9 / 4])
     smoothed = 2 * (counts + 1e-5) / (2 + 2 * 1e-5)
     assert_close(quantizer.counts, counts)
     assert_close(quantizer.sums, sums.unsqueeze(1))
     assert_close(quantizer.codebook, (sums / smoothed).unsqueeze(1))
+
+
+def test_decay_grows_to_its_value():
+    quantizer = VectorQuantizer(2, 1, decay=0.5, revival_threshold=0.0)
+    quantizer.start(torch.tensor([[0.0], [10.0]]))
+    for _ in range(30):
+        quantizer(torch.tensor([[[1.0, 1, 1, 9]]]))
+    settled = quantizer.counts.clone()
+    quantizer(torch.tensor([[[9.0, 9, 9, 9]]]))
+    assert_close(quantizer.counts, 0.5 * settled + 0.5 * torch.tensor([0.0, 2]))
 
 
 def test_moving_averages_settle_on_the_means_of_the_clusters():
