@@ -9,9 +9,16 @@ raw series and an untrained network for representations; real series for samples
 """
 
 import time
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")  # pictures go to files
 
 from aeon.datasets import load_gunpoint
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sktsrep import MaskGITSampler, SSLEncoder, SSLVQTokenizer
 from sktsrep.fcn import FCNClassifier
@@ -22,7 +29,9 @@ from sktsrep.metrics import (
     mutual_information,
     perplexity,
 )
+from sktsrep.plotting import EmbeddingDisplay, SamplesDisplay
 
+here = Path(__file__).parent if "__file__" in globals() else Path()
 start = time.perf_counter()
 X_train, y_train = load_gunpoint(split="train", return_type="numpy2d")
 X_test, y_test = load_gunpoint(split="test", return_type="numpy2d")
@@ -75,4 +84,22 @@ X_new = sampler.sample(len(y_train), y=y_train, random_state=0)
 distance = frechet_distance(X_test, X_new, features=features, return_floor=True)
 print(f"\nFCN, accuracy on the test part: {network.score(X_test, y_test):.3f}")
 print(f"Frechet distance on its features: {distance}")
-print(f"{time.perf_counter() - start:.0f} s")
+
+# %%
+# Pictures
+# --------
+# The numbers want looking at: embeddings of the test part, and samples beside it.
+
+EmbeddingDisplay.from_estimator(
+    make_pipeline(FrozenEstimator(encoder), StandardScaler()).fit(X_train),
+    X_train,
+    y_train,
+    X_test=X_test,
+    y_test=y_test,
+    method="tsne",
+    random_state=0,
+).plot().figure_.savefig(here / "evaluate_embeddings.png", dpi=120)
+SamplesDisplay.from_estimator(
+    sampler, X_train, y_train, random_state=0
+).plot().figure_.savefig(here / "evaluate_samples.png", dpi=120)
+print(f"{time.perf_counter() - start:.0f} s; pictures: {here / 'evaluate_*.png'}")

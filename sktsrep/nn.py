@@ -374,7 +374,7 @@ class VectorQuantizer(nn.Module):
     @torch.no_grad()
     def _follow(self, vectors, tokens):
         """Move averages (and, with ``ema``, codes) towards a batch's vectors."""
-        # Averages over few steps at first: codes must follow an encoder that moves fast.
+        # Averages over few steps at first: codes must follow a fast encoder.
         self.n_steps += 1
         decay = min(self.decay, self.n_steps / (self.n_steps + 10))
         ones = torch.ones_like(vectors[:, 0])
