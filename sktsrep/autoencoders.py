@@ -13,6 +13,7 @@ from torch import nn
 from sktsrep._net import fit_net
 from sktsrep.base import (
     SpectralEstimator,
+    all_or_nothing,
     check_n_samples,
     random_seed,
     to_tensor,
@@ -232,6 +233,7 @@ class VAE(SpectralEstimator):
         self.callbacks = callbacks
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @all_or_nothing
     @with_callbacks
     def fit(self, X, y=None):
         """Maximise the evidence lower bound; no labels are used.

@@ -1,5 +1,6 @@
 """What the estimators share: validation, devices, chunked inference, parameters."""
 
+import functools
 import warnings
 from numbers import Integral, Real
 
@@ -27,6 +28,7 @@ from sktsrep.nn import STFT
 __all__ = [
     "SpectralEstimator",
     "TorchEstimator",
+    "all_or_nothing",
     "as_series",
     "check_n_samples",
     "clone_with_seed",
@@ -150,6 +152,26 @@ def validate_codes(codes, n_tokens, n_codes):
             f"{whole.min()} to {whole.max()}."
         )
     return whole
+
+
+def all_or_nothing(fit):
+    """Decorate ``fit`` so that one that fails leaves the estimator as it was.
+
+    Shape and scale of the data are known before the network is trained on them: without
+    this, a failed second fit would leave the first network with the second scale.
+    """
+
+    @functools.wraps(fit)
+    def guarded_fit(estimator, *args, **kwargs):
+        before = dict(vars(estimator))
+        try:
+            return fit(estimator, *args, **kwargs)
+        except BaseException:
+            vars(estimator).clear()
+            vars(estimator).update(before)
+            raise
+
+    return guarded_fit
 
 
 def clone_with_seed(estimator, random_state):

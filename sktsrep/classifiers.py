@@ -20,6 +20,7 @@ from sktsrep._net import fit_net, freeze, resolve_device
 from sktsrep.base import (
     SpectralEstimator,
     TorchEstimator,
+    all_or_nothing,
     clone_with_seed,
     random_seed,
     to_tensor,
@@ -191,6 +192,7 @@ class FineTunedClassifier(ClassifierMixin, TorchEstimator):
         self.callbacks = callbacks
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @all_or_nothing
     @with_callbacks
     def fit(self, X, y):
         """Pre-train if need be, then train head and encoder on labels.

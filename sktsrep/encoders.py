@@ -9,7 +9,12 @@ from torch import nn
 
 from sktsrep._net import fit_net
 from sktsrep.augmentations import augment, resolve_augmentations
-from sktsrep.base import SpectralEstimator, random_seed, validate_series
+from sktsrep.base import (
+    SpectralEstimator,
+    all_or_nothing,
+    random_seed,
+    validate_series,
+)
 from sktsrep.nn import EmbeddingMonitor, Pool, SeriesEncoder, TrainingModule, pool
 from sktsrep.objectives import OBJECTIVES, JointEmbedding, Objective, resolve_objective
 
@@ -201,6 +206,7 @@ class SSLEncoder(SpectralEstimator):
         self.callbacks = callbacks
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @all_or_nothing
     @with_callbacks
     def fit(self, X, y=None):
         """Train the encoder; no labels are used.

@@ -17,6 +17,7 @@ from torch import nn
 from sktsrep._net import fit_net, resolve_device
 from sktsrep.base import (
     TorchEstimator,
+    all_or_nothing,
     as_series,
     random_seed,
     to_tensor,
@@ -185,6 +186,7 @@ class FCNClassifier(
         return tags
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @all_or_nothing
     @with_callbacks
     def fit(self, X, y):
         """Train the network on labelled series.

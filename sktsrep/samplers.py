@@ -20,6 +20,7 @@ from sklearn.utils.validation import (
 from sktsrep._net import fit_net, resolve_device
 from sktsrep.base import (
     TorchEstimator,
+    all_or_nothing,
     check_n_samples,
     clone_with_seed,
     random_seed,
@@ -242,6 +243,7 @@ class MaskGITSampler(TorchEstimator):
     # ------------------------------------------------------------------ training
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @all_or_nothing
     @with_callbacks
     def fit(self, X, y=None):
         """Learn the distribution of the series' tokens.

@@ -16,6 +16,7 @@ from sktsrep._net import fit_net
 from sktsrep.augmentations import augment, resolve_augmentations
 from sktsrep.base import (
     SpectralEstimator,
+    all_or_nothing,
     random_seed,
     validate_codes,
     validate_series,
@@ -386,6 +387,7 @@ class SSLVQTokenizer(SpectralEstimator):
         return tags
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @all_or_nothing
     @with_callbacks
     def fit(self, X, y=None):
         """Train the tokenizer; no labels are used.
