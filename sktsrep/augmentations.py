@@ -32,6 +32,7 @@ __all__ = [
     "slope",
     "spectral_scale",
     "time_mask",
+    "time_shift",
     "window_warp",
 ]
 
@@ -259,6 +260,39 @@ def crop_and_resize(x, low=0.6, generator=None):
     start = _uniform(x, batch, 1, generator=generator) * (1 - width)
     u = torch.linspace(0, 1, n_timepoints, dtype=x.dtype, device=x.device)
     return _resample(x, (start + width * u) * (n_timepoints - 1))
+
+
+def time_shift(x, width=0.5, generator=None):
+    """Move every series in time; what leaves at one end is mirrored at the other.
+
+    Unlike :func:`crop_and_resize` it keeps every frequency, to which an encoder should
+    not become blind.
+
+    Parameters
+    ----------
+    x : Tensor of shape (batch, channels, timepoints)
+        Series.
+    width : float
+        Furthest move to either side as a share of the series, between 0 and 1.
+    generator : torch.Generator, default=None
+        Source of the random numbers; None is torch's global one.
+
+    Returns
+    -------
+    Tensor of the same shape
+
+    Examples
+    --------
+    >>> import torch
+    >>> time_shift(torch.arange(5.).expand(1, 1, 5), width=0.0)
+    tensor([[[0., 1., 2., 3., 4.]]])
+    """
+    batch, _, n_timepoints = x.shape
+    last = n_timepoints - 1
+    offset = _uniform(x, batch, 1, low=-width, high=width, generator=generator)
+    time = torch.arange(n_timepoints, device=x.device) + (offset * last).round().long()
+    mirrored = last - (last - time.abs()).abs()
+    return x.gather(-1, mirrored.unsqueeze(1).expand_as(x))
 
 
 def flip(x, probability=0.5, generator=None):
@@ -502,6 +536,7 @@ PRESETS = {
     "slice": [slice_and_shuffle],
     "warp": [window_warp, amplitude_resize],
     "crop": [crop_and_resize],
+    "shift": [time_shift],
 }
 
 

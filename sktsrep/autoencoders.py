@@ -106,7 +106,7 @@ class VAE(SpectralEstimator):
         Length of the STFT's window in timepoints; "auto" is the smallest power of two,
         from 8 up, that makes no more than 64 hops. Spectrograms bring their own.
     hop_length : int, default=None
-        Timepoints between frames; None is half of ``n_fft``. For spectrograms,
+        Timepoints between frames; None is a quarter of ``n_fft``. For spectrograms,
         as the :class:`~sktsrep.preprocessing.STFTTransformer` had it.
     max_tokens : int, default=32
         The encoder halves the frames until there are no more than this many tokens.

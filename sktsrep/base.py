@@ -216,7 +216,7 @@ def resolve_frames(n_fft, hop_length, n_timepoints):
         Length of the window; "auto" is the smallest power of two, from 8 up, that
         makes no more than 64 hops.
     hop_length : int or None
-        Timepoints between frames; None is half the window.
+        Timepoints between frames; None is a quarter of the window.
     n_timepoints : int
         Length of the series.
 
@@ -232,14 +232,14 @@ def resolve_frames(n_fft, hop_length, n_timepoints):
     Examples
     --------
     >>> resolve_frames("auto", None, 500)
-    (16, 8)
+    (32, 8)
     """
     if n_fft == "auto":
         n_fft = 8
-        while n_timepoints > 64 * (n_fft // 2):
+        while n_timepoints > 64 * (n_fft // 4):
             n_fft *= 2
     if hop_length is None:
-        hop_length = n_fft // 2
+        hop_length = max(n_fft // 4, 1)
     if hop_length >= n_fft:
         raise ValueError(
             f"hop_length must be less than n_fft={n_fft}, so that frames overlap, got "

@@ -39,7 +39,7 @@ class _FineTuned(TrainingModule):
         super().__init__()
         self.encoder = encoder
         self.head = nn.Sequential(
-            nn.LayerNorm(encoder.n_pooled), nn.Linear(encoder.n_pooled, n_classes)
+            nn.LayerNorm(encoder.n_features), nn.Linear(encoder.n_features, n_classes)
         )
         self.register_buffer("class_weight", class_weight)
 

@@ -15,7 +15,14 @@ from sktsrep.base import (
     random_seed,
     validate_series,
 )
-from sktsrep.nn import EmbeddingMonitor, Pool, SeriesEncoder, TrainingModule, pool
+from sktsrep.nn import (
+    EmbeddingMonitor,
+    Pool,
+    SeriesEncoder,
+    TrainingModule,
+    pool,
+    summarize,
+)
 from sktsrep.objectives import OBJECTIVES, JointEmbedding, Objective, resolve_objective
 
 __all__ = ["SSLEncoder"]
@@ -32,6 +39,12 @@ class _JointEncoder(TrainingModule):
             objective, nn.Sequential(self.encoder, Pool()), 2 * latent_dim
         )
         self.monitor = EmbeddingMonitor(2 * latent_dim)
+
+    def embed(self, x, features):
+        """Series -> summarised features (batch, n_features)."""
+        if features == "latent":
+            return summarize(self.encoder(x))
+        return self.encoder.embed(x)
 
     def forward(self, x):
         """Loss terms of standardised series (batch, channels, time)."""
@@ -61,18 +74,19 @@ class SSLEncoder(SpectralEstimator):
         Self-supervised objective, by name or as an object of
         :mod:`sktsrep.objectives`.
     features : {"all", "latent"}, default="all"
-        What embeddings pool, by mean and maximum over time: every stage of the encoder
-        and the latent map, or the latent map alone.
-    augmentations : str, callable or list of those, default="crop"
+        What embeddings summarise, by mean, maximum and share of positive values over
+        time: every block of the encoder and the latent map, or the latent map alone.
+    augmentations : str, callable or list of those, default="shift"
         How views are made: a preset's name (``"gauss"``, ``"slice"``, ``"warp"``,
-        ``"crop"``) or functions of tensors, see :mod:`sktsrep.augmentations`.
+        ``"crop"``, ``"shift"``) or functions of tensors, see
+        :mod:`sktsrep.augmentations`.
     latent_dim : int, default=64
         Channels of the latent map.
     n_fft : int or "auto", default="auto"
         Length of the STFT's window in timepoints; "auto" is the smallest power of two,
         from 8 up, that makes no more than 64 hops. Spectrograms bring their own.
     hop_length : int, default=None
-        Timepoints between frames; None is half of ``n_fft``. For spectrograms,
+        Timepoints between frames; None is a quarter of ``n_fft``. For spectrograms,
         as the :class:`~sktsrep.preprocessing.STFTTransformer` had it.
     max_tokens : int, default=32
         The encoder halves the frames until there are no more than this many tokens.
@@ -81,7 +95,7 @@ class SSLEncoder(SpectralEstimator):
     n_blocks : int, default=2
         Residual blocks a stage.
     max_epochs : int or "auto", default="auto"
-        Passes over the data; "auto" makes about 1000 optimiser steps.
+        Passes over the data; "auto" makes about 800 optimiser steps.
     batch_size : int, default=64
         Series a step.
     lr : float, default=1e-3
@@ -144,7 +158,7 @@ class SSLEncoder(SpectralEstimator):
     (20, 144)
     """
 
-    _auto_steps = 1000
+    _auto_steps = 800
 
     _parameter_constraints = {
         "ssl": [StrOptions(set(OBJECTIVES)), Objective],
@@ -159,7 +173,7 @@ class SSLEncoder(SpectralEstimator):
         ssl="vibcreg",
         *,
         features="all",
-        augmentations="crop",
+        augmentations="shift",
         latent_dim=64,
         n_fft="auto",
         hop_length=None,
@@ -244,8 +258,8 @@ class SSLEncoder(SpectralEstimator):
     @property
     def _n_features_out(self):
         if self.features == "latent":
-            return 2 * self.latent_dim
-        return self._module.encoder.n_pooled
+            return 3 * self.latent_dim
+        return self._module.encoder.n_features
 
     def transform(self, X):
         """Embeddings of series.
@@ -261,9 +275,6 @@ class SSLEncoder(SpectralEstimator):
             In the float dtype of ``X``.
         """
         X = self._check(X)
-        encoder = self._module.encoder
-        if self.features == "all":
-            function = encoder.embed
-        else:
-            function = nn.Sequential(encoder, Pool())
-        return self._apply(X, function).astype(X.dtype, copy=False)
+        module, features = self._module, self.features
+        embeddings = self._apply(X, lambda series: module.embed(series, features))
+        return embeddings.astype(X.dtype, copy=False)

@@ -35,6 +35,7 @@ __all__ = [
     "TrainingModule",
     "VectorQuantizer",
     "pool",
+    "summarize",
 ]
 
 
@@ -57,7 +58,7 @@ class TrainingModule(nn.Module):
 
 
 def pool(x):
-    """Mean and maximum over time, side by side.
+    """Mean and maximum over time, side by side: what losses compare.
 
     Parameters
     ----------
@@ -76,6 +77,34 @@ def pool(x):
     tensor([[1., 2.]])
     """
     return torch.cat([x.mean(dim=-1), x.amax(dim=-1)], dim=1)
+
+
+def summarize(x):
+    """Mean, maximum and share of positive values over time: what embeddings consist of.
+
+    The share has no gradient; it tells how often a pattern occurs, where the maximum
+    tells how well it matched at best.
+
+    Parameters
+    ----------
+    x : Tensor of shape (batch, channels, time)
+        Feature map.
+
+    Returns
+    -------
+    Tensor of shape (batch, 3 * channels)
+
+    References
+    ----------
+    Dempster, Petitjean, Webb 2020, "ROCKET", arXiv 1910.13051, section 3.2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> summarize(torch.tensor([[[-1., 0., 0., 5.]]]))
+    tensor([[1.0000, 5.0000, 0.2500]])
+    """
+    return torch.cat([pool(x), (x > 0).to(x.dtype).mean(dim=-1)], dim=1)
 
 
 class Pool(nn.Module):
@@ -189,7 +218,8 @@ class Encoder(nn.Module):
     out_dim : int
         Channels of the output.
     n_stages : int
-        Number of stages; every one but the first halves the frames (rounding up).
+        Number of stages; every one but the first halves the frames (rounding down), of
+        which there must be ``2 ** (n_stages - 1)`` or more.
     n_blocks : int
         Residual blocks a stage, with dilations 1, 2, 4, ...
 
@@ -198,13 +228,13 @@ class Encoder(nn.Module):
     >>> import torch
     >>> encoder = Encoder(10, hidden_dim=16, out_dim=4, n_stages=3, n_blocks=1)
     >>> encoder(torch.zeros(2, 10, 21)).shape
-    torch.Size([2, 4, 6])
+    torch.Size([2, 4, 5])
     """
 
     def __init__(self, in_channels, hidden_dim, out_dim, n_stages, n_blocks):
         super().__init__()
         entries = [nn.Conv1d(in_channels, hidden_dim, 3, padding=1)] + [
-            nn.Conv1d(hidden_dim, hidden_dim, 3, stride=2, padding=1)
+            nn.Conv1d(hidden_dim, hidden_dim, 4, stride=2, padding=1)
             for _ in range(n_stages - 1)
         ]
         self.stages = nn.ModuleList(
@@ -216,11 +246,14 @@ class Encoder(nn.Module):
         )
 
     def activations(self, x):
-        """Output of every stage and, last, of the head."""
+        """Output of every stage's entry and residual blocks and, last, of the head."""
         outputs = []
-        for stage in self.stages:
-            x = stage(x)
+        for entry, blocks in self.stages:
+            x = entry(x)
             outputs.append(x)
+            for block in blocks:
+                x = block(x)
+                outputs.append(x)
         return [*outputs, self.head(x)]
 
     def forward(self, x):
@@ -716,7 +749,7 @@ class SeriesEncoder(nn.Module):
     ----------
     sizes : list of int
         Frames of every stage, from fine to coarse; the last is the number of tokens.
-    n_pooled : int
+    n_features : int
         Features of :meth:`embed`.
 
     Examples
@@ -724,7 +757,7 @@ class SeriesEncoder(nn.Module):
     >>> import torch
     >>> encoder = SeriesEncoder(1, 40, out_dim=4, max_tokens=8, hidden_dim=16)
     >>> encoder(torch.zeros(2, 1, 40)).shape, encoder.sizes
-    (torch.Size([2, 4, 6]), [21, 11, 6])
+    (torch.Size([2, 4, 5]), [21, 10, 5])
     """
 
     def __init__(
@@ -746,9 +779,10 @@ class SeriesEncoder(nn.Module):
         self.scale = self.stft.window.square().sum().rsqrt().item()
         self.sizes = [1 + math.ceil(n_timepoints / hop_length)]
         while self.sizes[-1] > max_tokens:
-            self.sizes.append(math.ceil(self.sizes[-1] / 2))
+            self.sizes.append(self.sizes[-1] // 2)
         self.in_channels = 2 * n_channels * (n_fft // 2 + 1)
-        self.n_pooled = 2 * (len(self.sizes) * hidden_dim + out_dim)
+        n_maps = len(self.sizes) * (1 + n_blocks)
+        self.n_features = 3 * (n_maps * hidden_dim + out_dim)
         self.encoder = Encoder(
             self.in_channels, hidden_dim, out_dim, len(self.sizes), n_blocks
         )
@@ -758,12 +792,12 @@ class SeriesEncoder(nn.Module):
         return self.scale * self.stft(x).flatten(start_dim=1, end_dim=2)
 
     def activations(self, x):
-        """Output of every stage and, last, the latent map."""
+        """Output of every stage's entry and residual blocks and, last, latent map."""
         return self.encoder.activations(self.spectrogram(x))
 
     def embed(self, x):
-        """Every stage and the latent map, pooled: (batch, n_pooled)."""
-        return torch.cat([pool(stage) for stage in self.activations(x)], dim=1)
+        """All activations, summarised over time: (batch, n_features)."""
+        return torch.cat([summarize(part) for part in self.activations(x)], dim=1)
 
     def forward(self, x):
         """(batch, channels, time) -> (batch, out_dim, tokens)."""

@@ -44,7 +44,7 @@ class STFTTransformer(TransformerMixin, BaseEstimator):
         "auto" is the smallest power of two, from 8 up, that makes no more than 64
         hops.
     hop_length : int, default=None
-        Timepoints between frames, less than ``n_fft``; None is half of it.
+        Timepoints between frames, less than ``n_fft``; None is a quarter of it.
     window : str, default="hann"
         A window's name for :func:`scipy.signal.get_window`.
     output : {"real_imag", "magnitude", "log_magnitude"}, default="real_imag"

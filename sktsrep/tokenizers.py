@@ -29,6 +29,7 @@ from sktsrep.nn import (
     TrainingModule,
     VectorQuantizer,
     pool,
+    summarize,
 )
 from sktsrep.objectives import (
     OBJECTIVES,
@@ -116,12 +117,12 @@ class _Autoencoder(TrainingModule):
     def embed(self, x, features):
         """Series -> pooled features (batch, n_features)."""
         if features == "latent":
-            return pool(self.encoder(x))
+            return summarize(self.encoder(x))
         if features == "tokens":
-            return pool(self.quantizer.lookup(self.tokens(x)))
+            return summarize(self.quantizer.lookup(self.tokens(x)))
         maps = self.encoder.activations(x)
         maps.append(self.quantizer.lookup(self.quantizer.encode(maps[-1])))
-        return torch.cat([pool(feature_map) for feature_map in maps], dim=1)
+        return torch.cat([summarize(feature_map) for feature_map in maps], dim=1)
 
     def forward(self, x):
         """Loss terms of standardised series (batch, channels, time)."""
@@ -176,12 +177,14 @@ class SSLVQTokenizer(SpectralEstimator):
     output : {"embeddings", "codes"}, default="embeddings"
         What ``transform`` gives: features for a probe, or tokens.
     features : {"all", "latent", "tokens"}, default="all"
-        What embeddings pool, by mean and maximum over time: every stage of the
-        encoder, the latent map and its quantised version; the latent map; or the
-        quantised version alone, which is all that a generator sees.
-    augmentations : str, callable or list of those, default="crop"
+        What embeddings summarise, by mean, maximum and share of positive values over
+        time: every block of the encoder, the latent map and its quantised version;
+        the latent map; or the quantised version alone, which is all that a generator
+        sees.
+    augmentations : str, callable or list of those, default="shift"
         How a view is made: a preset's name (``"gauss"``, ``"slice"``, ``"warp"``,
-        ``"crop"``) or functions of tensors, see :mod:`sktsrep.augmentations`.
+        ``"crop"``, ``"shift"``) or functions of tensors, see
+        :mod:`sktsrep.augmentations`.
     n_codes : int, default=128
         Size of the codebook.
     code_dim : int, default=64
@@ -208,7 +211,7 @@ class SSLVQTokenizer(SpectralEstimator):
         Length of the STFT's window in timepoints; "auto" is the smallest power of two,
         from 8 up, that makes no more than 64 hops. Spectrograms bring their own.
     hop_length : int, default=None
-        Timepoints between frames; None is half of ``n_fft``. For spectrograms,
+        Timepoints between frames; None is a quarter of ``n_fft``. For spectrograms,
         as the :class:`~sktsrep.preprocessing.STFTTransformer` had it.
     max_tokens : int, default=32
         The encoder halves the frames until there are no more than this many tokens.
@@ -217,7 +220,7 @@ class SSLVQTokenizer(SpectralEstimator):
     n_blocks : int, default=2
         Residual blocks a stage.
     max_epochs : int or "auto", default="auto"
-        Passes over the data; "auto" makes about 1000 optimiser steps.
+        Passes over the data; "auto" makes about 800 optimiser steps.
     batch_size : int, default=64
         Series a step.
     lr : float, default=1e-3
@@ -283,13 +286,13 @@ class SSLVQTokenizer(SpectralEstimator):
     ...     n_codes=8, hidden_dim=8, max_epochs=2, random_state=0, device="cpu"
     ... )
     >>> tokenizer.fit_transform(X).shape
-    (20, 272)
+    (20, 480)
     >>> tokens = tokenizer.encode(X)
     >>> tokens.shape, tokenizer.decode(tokens).shape
     ((20, 13), (20, 48))
     """
 
-    _auto_steps = 1000
+    _auto_steps = 800
 
     _parameter_constraints = {
         "ssl": [StrOptions(set(OBJECTIVES)), Objective, None],
@@ -315,7 +318,7 @@ class SSLVQTokenizer(SpectralEstimator):
         *,
         output="embeddings",
         features="all",
-        augmentations="crop",
+        augmentations="shift",
         n_codes=128,
         code_dim=64,
         codebook_update="ema",
@@ -448,9 +451,9 @@ class SSLVQTokenizer(SpectralEstimator):
     def _n_features_out(self):
         if self.output == "codes":
             return self.token_shape_[0]
-        quantised = 2 * self.code_dim
+        quantised = 3 * self.code_dim
         if self.features == "all":
-            return self._module.encoder.n_pooled + quantised
+            return self._module.encoder.n_features + quantised
         return quantised
 
     def transform(self, X):

@@ -23,6 +23,7 @@ from sktsrep.augmentations import (
     slope,
     spectral_scale,
     time_mask,
+    time_shift,
     window_warp,
 )
 
@@ -127,6 +128,7 @@ def test_gradient_passes_through(function):
         (slope, dict(scale=0.0)),
         (spectral_scale, dict(scale=0.0)),
         (time_mask, dict(width=0.0)),
+        (time_shift, dict(width=0.0)),
         (window_warp, dict(factors=(1.0, 1.0))),
         (window_warp, dict(window=0.0)),
     ],
@@ -145,6 +147,7 @@ def test_zero_strength_is_the_identity(function, strength, length, seed):
         (time_mask, dict(width=1.0), 0),
         (flip, dict(probability=1.0), -1),
         (crop_and_resize, dict(low=0.5), 1),
+        (time_shift, dict(width=1.0), 1),
         (window_warp, dict(), 1),
     ],
 )
@@ -218,6 +221,30 @@ def test_crop_and_resize_cuts_a_window(length, low, seed):
     width = steps.sum(dim=-1)
     assert_close(steps, (width / (length - 1)).unsqueeze(-1).expand_as(steps))
     assert ((width > low - 1e-9) & (width < 1 + 1e-9)).all()
+
+
+@given(length=lengths, width=st.floats(0, 1), seed=seeds)
+def test_time_shift_moves_and_mirrors(length, width, seed):
+    time = torch.arange(length, dtype=torch.float64).expand(5, 2, length)
+    shifted = time_shift(time, width, generator=generator(seed))
+    assert torch.equal(shifted[:, 0], shifted[:, 1])  # channels stay together
+    assert (shifted.diff().abs() == 1).all()  # no value is skipped or repeated
+    turns = (shifted[:, 0].diff(n=2) != 0).sum(dim=-1)
+    assert (turns <= 1).all()
+    moved = (shifted - time)[:, 0].abs().amin(dim=-1)
+    assert (moved <= round(width * (length - 1))).all()
+
+
+def test_time_shift_draws_every_offset():
+    starts = time_shift(torch.arange(5.0).expand(400, 1, 5), generator=generator())
+    first, last = starts[:, 0, 0], starts[:, 0, -1]
+    assert set(zip(first.tolist(), last.tolist(), strict=True)) == {
+        (0, 4),
+        (1, 3),
+        (2, 2),
+        (1, 3),
+        (2, 2),
+    }
 
 
 def test_flip_turns_about_so_many_rows():

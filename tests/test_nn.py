@@ -3,6 +3,7 @@
 import copy
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -23,6 +24,7 @@ from sktsrep.nn import (
     SeriesEncoder,
     VectorQuantizer,
     pool,
+    summarize,
 )
 
 batches = st.integers(1, 3)
@@ -61,6 +63,13 @@ def test_pool_is_mean_and_maximum(batch, length):
     assert torch.equal(maximum, x.max(dim=-1).values)
 
 
+@given(batch=batches, channels=st.integers(1, 4), length=lengths)
+def test_summarize_adds_the_share_of_positive_values(batch, channels, length):
+    x = torch.randn(batch, channels, length)
+    share = np.mean(x.numpy() > 0, axis=-1, dtype=np.float32)
+    assert_close(summarize(x), torch.cat([pool(x), torch.from_numpy(share)], dim=1))
+
+
 def test_pool_shares_the_gradient_among_ties():
     x = torch.tensor([[[2.0, 5, 5, 1]]], requires_grad=True)
     pool(x)[0, 1].backward()
@@ -72,16 +81,18 @@ def test_pool_shares_the_gradient_among_ties():
 
 @given(
     batch=batches,
-    frames=lengths,
+    n_tokens=lengths,
     n_stages=st.integers(1, 4),
     hidden_dim=st.sampled_from([4, 8, 12, 64]),
 )
-def test_encoder_halves_any_number_of_frames(batch, frames, n_stages, hidden_dim):
+def test_encoder_halves_the_frames(batch, n_tokens, n_stages, hidden_dim):
     encoder = Encoder(6, hidden_dim, 3, n_stages, n_blocks=1)
+    frames = 2 ** (n_stages - 1) * n_tokens + n_stages - 1
     x = torch.randn(batch, 6, frames)
-    sizes = [math.ceil(frames / 2**stage) for stage in range(n_stages)]
+    sizes = [frames // 2**stage for stage in range(n_stages)]
     shapes = [tuple(activation.shape) for activation in encoder.activations(x)]
-    expected = [(batch, hidden_dim, size) for size in sizes]
+    # Entry and one block in every stage.
+    expected = [(batch, hidden_dim, size) for size in sizes for _ in range(2)]
     assert shapes == [*expected, (batch, 3, sizes[-1])]
     assert encoder(x).isfinite().all()
 
@@ -128,9 +139,10 @@ def test_series_encoder_at_every_length(batch, channels, length, n_fft, max_toke
     )
     x = torch.randn(batch, channels, length)
     spectrogram = encoder.spectrogram(x)
-    *stages, latent = encoder.activations(x)
+    *maps, latent = encoder.activations(x)
     assert spectrogram.shape == (batch, encoder.in_channels, encoder.sizes[0])
-    assert [stage.shape[-1] for stage in stages] == encoder.sizes
+    assert [part.shape[-1] for part in maps[::3]] == encoder.sizes
+    assert encoder.embed(x).shape == (batch, encoder.n_features)
     assert encoder.sizes[-1] <= max_tokens
     assert latent.shape == (batch, 3, encoder.sizes[-1])
     assert torch.equal(encoder(x), latent)
