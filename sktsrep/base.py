@@ -394,6 +394,8 @@ class SpectralEstimator(
         if "effective_rank" not in history or len(history) < 2:
             return
         rank, spread = history["effective_rank"], history["feature_std"]
+        if spread.iloc[0] < 1e-4:  # equal series, but for rounding
+            return
         lost_rank = rank.iloc[-1] < min(2, rank.iloc[0] / 2)
         lost_spread = spread.iloc[-1] < 0.02 * spread.iloc[0]
         if lost_rank or lost_spread:

@@ -155,7 +155,7 @@ class SSLEncoder(SpectralEstimator):
     >>> X = np.sin(np.linspace(0, 9, 48) + np.arange(20)[:, None])
     >>> encoder = SSLEncoder(hidden_dim=8, max_epochs=2, random_state=0, device="cpu")
     >>> encoder.fit_transform(X).shape
-    (20, 144)
+    (20, 264)
     """
 
     _auto_steps = 800

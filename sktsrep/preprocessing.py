@@ -88,7 +88,7 @@ class STFTTransformer(TransformerMixin, BaseEstimator):
     >>> transformer = STFTTransformer()
     >>> spectrogram = transformer.fit_transform(X)
     >>> spectrogram.shape
-    (4, 2, 5, 8)
+    (4, 2, 5, 14)
     >>> bool(np.allclose(transformer.inverse_transform(spectrogram), X))
     True
     """

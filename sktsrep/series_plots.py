@@ -235,7 +235,7 @@ class SpectrogramDisplay:
         n_fft : int, default=8
             Length of the window in timepoints.
         hop_length : int, default=None
-            Timepoints between frames; None is half of ``n_fft``.
+            Timepoints between frames; None is a quarter of ``n_fft``.
         window : str, default="hann"
             A window's name for :func:`scipy.signal.get_window`.
         sampling_rate : float, default=None
@@ -246,7 +246,7 @@ class SpectrogramDisplay:
         SpectrogramDisplay
         """
         x = torch.tensor(column_or_1d(x, dtype=np.float64))
-        hop_length = max(n_fft // 2, 1) if hop_length is None else hop_length
+        hop_length = max(n_fft // 4, 1) if hop_length is None else hop_length
         window = torch.as_tensor(get_window(window, n_fft))
         spectrogram = stft(x[None, None], n_fft, hop_length, window)[0, 0]
         return cls(

@@ -286,10 +286,10 @@ class SSLVQTokenizer(SpectralEstimator):
     ...     n_codes=8, hidden_dim=8, max_epochs=2, random_state=0, device="cpu"
     ... )
     >>> tokenizer.fit_transform(X).shape
-    (20, 480)
+    (20, 456)
     >>> tokens = tokenizer.encode(X)
     >>> tokens.shape, tokenizer.decode(tokens).shape
-    ((20, 13), (20, 48))
+    ((20, 25), (20, 48))
     """
 
     _auto_steps = 800

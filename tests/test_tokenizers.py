@@ -58,7 +58,7 @@ def test_bad_codes(codes):
 
 
 @pytest.mark.parametrize(
-    ("features", "n_features"), [("all", 48), ("latent", 8), ("tokens", 8)]
+    ("features", "n_features"), [("all", 168), ("latent", 12), ("tokens", 12)]
 )
 def test_feature_levels(features, n_features):
     X, _ = waves()
@@ -67,12 +67,13 @@ def test_feature_levels(features, n_features):
     assert len(tokenizer.get_feature_names_out()) == n_features
 
 
-def test_token_features_are_pooled_codes():
+def test_token_features_are_summarised_codes():
     X, _ = waves()
     tokenizer = tiny_tokenizer(features="tokens").fit(X)
     codes = tokenizer.codebook_[tokenizer.encode(X)]  # (samples, tokens, dim)
-    pooled = np.concatenate([codes.mean(axis=1), codes.max(axis=1)], axis=1)
-    np.testing.assert_allclose(tokenizer.transform(X), pooled, rtol=1e-5, atol=1e-6)
+    parts = [codes.mean(axis=1), codes.max(axis=1), (codes > 0).mean(axis=1)]
+    expected = np.concatenate(parts, axis=1)
+    np.testing.assert_allclose(tokenizer.transform(X), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_history_has_every_term():
