@@ -58,7 +58,7 @@ spectrogram = SpectrogramDisplay.from_estimator(
 save(spectrogram.plot(), "spectrogram")
 
 views = AugmentationDisplay.from_augmentations(
-    ["gauss", "slice", "warp", "crop"],
+    ["gauss", "slice", "warp", "crop", "shift"],
     X_train,
     sampling_rate=SAMPLING_RATE,
     random_state=0,

@@ -1,0 +1,136 @@
+"""What the defaults bring: cross-validation inside the training parts of UCR data sets.
+
+No test part is opened. Representations are fitted without labels on (at most 1500
+series of) the training part and probed there by five-fold cross-validation. ``NAME:n``
+imitates a small data set: ``n`` series of the training part for encoder and probe, its
+other series for the accuracy. One JSON line a run; safe to stop.
+
+    python examples/benchmarks/ablation.py --data DIR --out results.jsonl
+"""
+
+import argparse
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from common import UNTRAINED, append_row, load, read_rows
+from sklearn.linear_model import RidgeClassifierCV
+from sklearn.model_selection import (
+    StratifiedKFold,
+    StratifiedShuffleSplit,
+    cross_val_score,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sktsrep import SSLEncoder, SSLVQTokenizer
+from sktsrep.base import resolve_frames
+from sktsrep.nn import pool, summarize
+
+DATASETS = ["TwoPatterns", "ShapesAll", "FordA", "FaceAll:60", "SwedishLeaf:60"]
+MAX_SERIES = 1500
+
+
+def estimators(n_timepoints, n_series, n_steps, seed):
+    """Every arm of the comparison, by name."""
+    n_fft, hop_length = resolve_frames("auto", None, n_timepoints)
+    n_epochs = round(n_steps / math.ceil(n_series / 64))
+    common = {"random_state": seed, "device": "cpu"}
+    trained = {**common, "max_epochs": n_epochs}
+    return {
+        "SSLEncoder": SSLEncoder(**trained),
+        "SSLEncoder crop": SSLEncoder(**trained, augmentations="crop"),
+        "SSLEncoder untrained": SSLEncoder(**common, **UNTRAINED),
+        "SSLEncoder untrained, window of two hops": SSLEncoder(
+            **common, **UNTRAINED, n_fft=n_fft // 2, hop_length=hop_length
+        ),
+        "SSLVQTokenizer": SSLVQTokenizer(**trained),
+        "SSLVQTokenizer crop": SSLVQTokenizer(**trained, augmentations="crop"),
+        "SSLVQTokenizer ssl=None": SSLVQTokenizer(None, **trained),
+        "SSLVQTokenizer ssl_weight=1": SSLVQTokenizer(**trained, ssl_weight=1.0),
+        "SSLVQTokenizer untrained": SSLVQTokenizer(**common, **UNTRAINED),
+    }
+
+
+def read(data, dataset):
+    """Series, labels, the rows to fit on, and the splits of the probe."""
+    name, _, n_small = dataset.partition(":")
+    X, y, _, _ = load(data / f"{name}.npz")
+    if n_small:
+        splits = StratifiedShuffleSplit(1, train_size=int(n_small), random_state=0)
+        splits = list(splits.split(X, y))
+        return X, y, splits[0][0], splits
+    chosen = np.random.RandomState(0).permutation(len(X))[:MAX_SERIES]
+    X, y = X[chosen], y[chosen]
+    return X, y, slice(None), StratifiedKFold(5, shuffle=True, random_state=0)
+
+
+def embeddings(estimator, X):
+    """Features by level; of an encoder also two poorer summaries."""
+    levels = {"all": None, "latent": None}
+    if isinstance(estimator, SSLVQTokenizer):
+        levels["tokens"] = None
+    for level in levels:
+        estimator.features = level
+        levels[level] = estimator.transform(X)
+    if isinstance(estimator, SSLEncoder):
+        activations = estimator.net_.module_.encoder.activations
+        last = slice(estimator.n_blocks, None, estimator.n_blocks + 1)
+        standard = torch.as_tensor((X - estimator.mean_) / estimator.scale_)
+        missing = -X.shape[1] % estimator.net_.module_.encoder.stft.hop_length
+        standard = torch.nn.functional.pad(
+            standard.float().unsqueeze(1), (0, missing), mode="replicate"
+        )
+        with torch.no_grad():
+            maps = [activations(rows) for rows in standard.split(256)]
+        parts = [[pool(part) for part in rows] for rows in maps]
+        levels["without the share"] = torch.cat([torch.cat(p, 1) for p in parts])
+        parts = [[summarize(p) for p in (*m[last], m[-1])] for m in maps]
+        levels["ends of stages only"] = torch.cat([torch.cat(p, 1) for p in parts])
+    return levels
+
+
+def measure(data, dataset, arm, n_steps, seed):
+    """Fit one representation and cross-validate a ridge probe: a row of the results."""
+    X, y, fitted, splits = read(data, dataset)
+    arms = estimators(X.shape[1], len(X[fitted]), n_steps, seed)
+    estimator = arms[arm].fit(X[fitted])
+    row = {"dataset": dataset, "seed": seed, "method": arm}
+    for level, values in embeddings(estimator, X).items():
+        ridge = RidgeClassifierCV(alphas=np.logspace(-3, 5, 17))
+        probe = make_pipeline(StandardScaler(), ridge)
+        row[level] = cross_val_score(probe, np.asarray(values), y, cv=splits).mean()
+    if isinstance(estimator, SSLVQTokenizer):
+        row["error"] = -estimator.score(X)
+    return row
+
+
+def main():
+    """Run what is missing, then print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("ablation.jsonl"))
+    parser.add_argument("--datasets", nargs="+", default=DATASETS)
+    parser.add_argument("--arms", nargs="+", default=list(estimators(100, 100, 1, 0)))
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    done = {(row["dataset"], row["method"]) for row in read_rows(arguments.out)}
+    for dataset in arguments.datasets:
+        for arm in arguments.arms:
+            if (dataset, arm) not in done:
+                figures = (dataset, arm, arguments.steps, arguments.seed)
+                append_row(arguments.out, measure(arguments.data, *figures))
+    results = pd.DataFrame(read_rows(arguments.out)).set_index(["method", "dataset"])
+    for level in results.columns.drop("seed"):
+        table = results[level].unstack().dropna(how="all")
+        table["mean"] = table.mean(axis=1, skipna=False)
+        print(f"\n{level}\n\n{table.round(3).to_markdown()}")
+
+
+if __name__ == "__main__":
+    main()
