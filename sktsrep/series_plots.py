@@ -176,7 +176,7 @@ class SpectrogramDisplay:
     >>> x = np.sin(np.arange(100))
     >>> display = SpectrogramDisplay.from_arrays(x, n_fft=16, sampling_rate=50).plot()
     >>> display.magnitude.shape, display.ax_.get_ylabel()
-    ((9, 14), 'frequency (Hz)')
+    ((9, 26), 'frequency (Hz)')
     >>> matplotlib.pyplot.close(display.figure_)
     """
 
