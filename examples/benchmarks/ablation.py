@@ -50,6 +50,8 @@ def estimators(n_timepoints, n_series, n_steps, seed):
         "SSLVQTokenizer crop": SSLVQTokenizer(**trained, augmentations="crop"),
         "SSLVQTokenizer ssl=None": SSLVQTokenizer(None, **trained),
         "SSLVQTokenizer ssl_weight=1": SSLVQTokenizer(**trained, ssl_weight=1.0),
+        "SSLVQTokenizer n_codes=32": SSLVQTokenizer(**trained, n_codes=32),
+        "SSLVQTokenizer max_tokens=8": SSLVQTokenizer(**trained, max_tokens=8),
         "SSLVQTokenizer untrained": SSLVQTokenizer(**common, **UNTRAINED),
     }
 

@@ -91,9 +91,9 @@ def probes(y, slow):
 def embeddings(representation, X):
     """Features by level."""
     if representation is None:
-        return {"all": X}
-    if not isinstance(representation, (SSLVQTokenizer, SSLEncoder)):
-        return {"all": representation.transform(X[:, None])}
+        return {"all": X.reshape(len(X), -1)}
+    if isinstance(representation, MiniRocket):
+        return {"all": representation.transform(X)}
     levels = ["all", "latent"]
     if isinstance(representation, SSLVQTokenizer):
         levels.append("tokens")
@@ -108,11 +108,12 @@ def measure(path, arm, seed, device, threads, slow):
     """Fit one representation and probe it: a row of the results."""
     torch.set_num_threads(threads)
     X_train, y_train, X_test, y_test = load(path)
+    if arm == "MiniRocket" and X_train.ndim == 2:  # always wants channels
+        X_train, X_test = X_train[:, None], X_test[:, None]
     representation = representations(seed, device)[arm]
     start = time.perf_counter()
     if representation is not None:
-        is_ours = isinstance(representation, (SSLVQTokenizer, SSLEncoder))
-        representation.fit(X_train if is_ours else X_train[:, None])
+        representation.fit(X_train)
     row = {
         "dataset": path.stem,
         "seed": seed,
@@ -153,7 +154,7 @@ def run(arguments):
     context = multiprocessing.get_context("spawn")
     for seed in arguments.seeds:
         for dataset in arguments.datasets:
-            for arm in representations(seed, arguments.device):
+            for arm in arguments.arms:
                 if (dataset, seed, arm) in done:
                     continue
                 path = arguments.data / f"{dataset}.npz"
@@ -184,6 +185,7 @@ def main():
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("ucr_probe.jsonl"))
     parser.add_argument("--datasets", nargs="+", default=DATASETS)
+    parser.add_argument("--arms", nargs="+", default=list(representations(0, "cpu")))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=2)
