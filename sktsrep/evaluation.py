@@ -23,22 +23,26 @@ from sklearn.utils import (
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from sktsrep.sample_metrics import (
-    RandomConvolutionFeatures,
-    _check_pair,
-    _default_classifier,
+from sktsrep.sample_distances import (
     autocorrelation_difference,
-    classification_accuracy_score,
     context_fid,
-    discriminative_score,
     frechet_distance,
-    inception_score,
     kurtosis_difference,
     marginal_difference,
-    memorization_ratio,
     mmd,
-    predictive_score,
     skewness_difference,
+)
+from sktsrep.sample_features import (
+    RandomConvolutionFeatures,
+    check_pair,
+    default_classifier,
+)
+from sktsrep.sample_scores import (
+    classification_accuracy_score,
+    discriminative_score,
+    inception_score,
+    memorization_ratio,
+    predictive_score,
 )
 
 __all__ = ["evaluate_representation", "evaluate_samples"]
@@ -334,14 +338,14 @@ def evaluate_samples(
         accuracy scores, the latter only of samplers that know classes.
     features : transformer, default=None
         Of the Frechet distance, fitted on the training part; None is
-        :class:`~sktsrep.sample_metrics.RandomConvolutionFeatures`.
+        :class:`~sktsrep.sample_features.RandomConvolutionFeatures`.
     encoder : transformer, default=None
         Gives the embeddings of ``context_fid``, fitted on the training part; None
         leaves it out. For this and ``features``, a
         :class:`~sklearn.frozen.FrozenEstimator` stays as it is.
     classifier : classifier, default=None
         Of the scores with labels, as for
-        :func:`~sktsrep.sample_metrics.classification_accuracy_score`.
+        :func:`~sktsrep.sample_scores.classification_accuracy_score`.
     random_state : int, RandomState instance or None, default=0
         Draws the samples.
 
@@ -372,14 +376,14 @@ def evaluate_samples(
     """
     if (y_train is None) != (y_test is None):
         raise ValueError("Give y_train and y_test both, or neither.")
-    _check_pair(X_train, X_test)
+    check_pair(X_train, X_test)
     X_new, y_new = _draw(sampler, len(X_train), y_train, random_state)
-    _check_pair(X_train, X_new)
+    check_pair(X_train, X_new)
     features = RandomConvolutionFeatures() if features is None else features
     features = FrozenEstimator(clone(features).fit(X_train, None))
     if encoder is not None:
         encoder = FrozenEstimator(clone(encoder).fit(X_train, None))
-    classifier = _default_classifier() if classifier is None else classifier
+    classifier = default_classifier() if classifier is None else classifier
     beside_test = _against_test(X_test, y_test, features, encoder, classifier)
     beside_train = _against_train(X_train, X_test, y_train, classifier)
     real = [(name, f, X_train, y_train) for name, f in beside_test.items()]

@@ -1,8 +1,8 @@
 """Figures of merit: functions of arrays that return a float or an array.
 
 Here are those of tokens and of embeddings, and scorers; those of samples are in
-:mod:`sktsrep.sample_metrics`, the tables of all of them in :mod:`sktsrep.evaluation`.
-All can be imported from here.
+:mod:`sktsrep.sample_distances` and :mod:`sktsrep.sample_scores`, the tables of all of
+them in :mod:`sktsrep.evaluation`. All can be imported from here.
 """
 
 import math
@@ -20,10 +20,12 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from sklearn.utils.validation import column_or_1d
 
-from sktsrep import evaluation, sample_metrics
+from sktsrep import evaluation, sample_distances, sample_features, sample_scores
 from sktsrep.evaluation import *  # noqa: F403
-from sktsrep.sample_metrics import *  # noqa: F403
-from sktsrep.sample_metrics import frechet_distance, mmd
+from sktsrep.sample_distances import *  # noqa: F403
+from sktsrep.sample_distances import frechet_distance, mmd
+from sktsrep.sample_features import *  # noqa: F403
+from sktsrep.sample_scores import *  # noqa: F403
 
 __all__ = [
     "alignment",
@@ -41,7 +43,9 @@ __all__ = [
     "perplexity_scorer",
     "uniformity",
     *evaluation.__all__,
-    *sample_metrics.__all__,
+    *sample_distances.__all__,
+    *sample_features.__all__,
+    *sample_scores.__all__,
 ]
 
 # --------------------------------------------------------------------- information

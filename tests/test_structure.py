@@ -11,6 +11,7 @@ MODULES = {path.stem: path for path in Path(sktsrep.__file__).parent.glob("*.py"
 
 LAYERS = {"functional", "augmentations", "nn", "objectives", "_net"}
 ESTIMATORS = {"preprocessing", "encoders", "tokenizers", "autoencoders"}
+SAMPLES = {"sample_features", "sample_distances", "sample_scores"}
 TOP = {"samplers", "classifiers", "fcn"}
 MAY_IMPORT = {
     "functional": set(),
@@ -21,9 +22,11 @@ MAY_IMPORT = {
     "base": {"_net", "nn"},
     **{name: LAYERS | ESTIMATORS | {"base"} for name in ESTIMATORS},
     **{name: LAYERS | ESTIMATORS | {"base"} | TOP for name in TOP},
-    "sample_metrics": LAYERS,
-    "evaluation": LAYERS | {"sample_metrics"},
-    "metrics": LAYERS | {"sample_metrics", "evaluation"},
+    "sample_features": set(),
+    "sample_distances": {"sample_features"},
+    "sample_scores": {"sample_features"},
+    "evaluation": LAYERS | SAMPLES,
+    "metrics": LAYERS | SAMPLES | {"evaluation"},
     "_plot_utils": set(),
     "series_plots": LAYERS | {"_plot_utils"},
     "training_plots": LAYERS | {"_plot_utils", "metrics"},

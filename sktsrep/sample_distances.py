@@ -1,4 +1,4 @@
-"""Samples against real data: distances between distributions, and scores of models.
+"""Distances between the distributions of samples and of real series.
 
 Real series come first, generated ones last. Every distance is biased upwards at a
 finite number of series, so that each can return what real series give against other
@@ -7,85 +7,34 @@ comparing with one at the same number, or with its own floor.
 """
 
 import math
-from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from scipy import stats
 from scipy.linalg import svdvals
 from scipy.spatial.distance import pdist
 from sklearn.base import (
     BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    _fit_context,
     clone,
 )
-from sklearn.linear_model import LogisticRegression, RidgeCV
-from sklearn.metrics import mean_absolute_error
 from sklearn.metrics.pairwise import rbf_kernel
-from sklearn.model_selection import StratifiedKFold, cross_val_score
-from sklearn.neighbors import NearestNeighbors
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils._param_validation import StrOptions, validate_params
+
+from sktsrep.sample_features import RandomConvolutionFeatures, check_pair, flatten
 
 __all__ = [
     "DistanceEstimate",
-    "RandomConvolutionFeatures",
     "autocorrelation_difference",
-    "classification_accuracy_score",
     "context_fid",
-    "discriminative_score",
     "frechet_distance",
-    "inception_score",
     "kurtosis_difference",
     "marginal_difference",
-    "memorization_ratio",
     "mmd",
-    "predictive_score",
     "skewness_difference",
 ]
 
 _N_SPLITS = 10  # random splits of the real data that a floor is the mean of
-
-# ------------------------------------------------------------------------- helpers
-
-
-def _check_series(X, name, n_samples=1):
-    """Float64 series (n_samples, n_channels, n_timepoints); no NaN, no infinity."""
-    X = check_array(
-        X,
-        dtype=np.float64,
-        allow_nd=True,
-        ensure_min_samples=n_samples,
-        input_name=name,
-    )
-    if X.ndim > 3:
-        raise ValueError(
-            f"{name} must be (n_samples, n_timepoints) or (n_samples, n_channels, "
-            f"n_timepoints), got shape {X.shape}."
-        )
-    return X[:, None] if X.ndim == 2 else X
-
-
-def _check_pair(X_real, X_generated, n_samples=1):
-    """Two collections of series of one shape."""
-    real = _check_series(X_real, "X_real", n_samples)
-    generated = _check_series(X_generated, "X_generated", n_samples)
-    if real.shape[1:] != generated.shape[1:]:
-        raise ValueError(
-            f"Real series have shape {real.shape[1:]} (channels, timepoints), but "
-            f"generated ones have {generated.shape[1:]}."
-        )
-    return real, generated
-
-
-def _flatten(series):
-    return series.reshape(len(series), -1)
 
 
 class DistanceEstimate(NamedTuple):
@@ -133,168 +82,18 @@ def _estimate(distance, real, generated, return_floor, random_state):
     return DistanceEstimate(value, floor, n)
 
 
-def _default_classifier():
-    return make_pipeline(
-        RandomConvolutionFeatures(100),
-        StandardScaler(),
-        LogisticRegression(max_iter=5000),
-    )
-
-
-# ------------------------------------------------------------------------ features
-
-
-class RandomConvolutionFeatures(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
-):
-    """Features without labels or training: random dilated convolutions, pooled.
-
-    Each kernel has 9 Gaussian weights over all channels and a dilation between 1 and
-    what the series holds, and gives two features: the mean over time of what exceeds
-    its bias (a random quantile of its output on the data of ``fit``), and the maximum,
-    after ROCKET [1]_. Features are standardised by the data of ``fit``.
-
-    Parameters
-    ----------
-    n_kernels : int, default=16
-        Kernels; there are twice as many features. A Frechet distance needs several
-        series a feature.
-    random_state : int, RandomState instance or None, default=0
-        Decides the kernels. A fixed number makes distances comparable.
-
-    Attributes
-    ----------
-    weights_ : ndarray of shape (n_kernels, n_channels, 9)
-        Kernels, of unit norm.
-    dilations_ : ndarray of shape (n_kernels,)
-        Timepoints between neighbouring weights.
-    biases_ : ndarray of shape (n_kernels,)
-        Thresholds.
-    n_features_in_ : int
-        Size of the second axis in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Only when ``X`` has feature names that are all strings.
-
-    References
-    ----------
-    .. [1] Dempster, Petitjean, Webb 2020, "ROCKET", arXiv 1910.13051.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sktsrep.metrics import RandomConvolutionFeatures
-    >>> X = np.sin(np.linspace(0, 9, 48) + np.arange(20)[:, None])
-    >>> RandomConvolutionFeatures().fit_transform(X).shape
-    (20, 32)
-    """
-
-    _parameter_constraints = {
-        "n_kernels": [Interval(Integral, 1, None, closed="left")],
-        "random_state": ["random_state"],
-    }
-    _length = 9
-
-    def __init__(self, n_kernels=16, *, random_state=0):
-        self.n_kernels = n_kernels
-        self.random_state = random_state
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        return tags
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
-        """Draw the kernels, and learn biases and scales.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_timepoints) or (n_samples, n_channels, \
-                n_timepoints)
-            Series.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self
-        """
-        series = self._check(X, reset=True)
-        _, n_channels, n_timepoints = series.shape
-        rng = check_random_state(self.random_state)
-        self._input_mean = series.mean(axis=(0, 2), keepdims=True)
-        spread = series.std(axis=(0, 2), keepdims=True)
-        self._input_scale = np.where(spread > 0, spread, 1.0)
-        weights = rng.normal(size=(self.n_kernels, n_channels, self._length))
-        norms = np.linalg.norm(weights, axis=(1, 2), keepdims=True)
-        self.weights_ = weights / norms
-        largest = max((n_timepoints - 1) / (self._length - 1), 1)
-        exponents = rng.uniform(0, math.log2(largest), self.n_kernels)
-        self.dilations_ = (2**exponents).astype(int)
-        quantiles = rng.uniform(size=self.n_kernels)
-        outputs = self._convolve(series)
-        self.biases_ = np.array(
-            [np.quantile(x, q) for x, q in zip(outputs, quantiles, strict=True)]
-        )
-        self._scaler = StandardScaler().fit(self._pool(series))
-        return self
-
-    def transform(self, X):
-        """Pooled features of series.
-
-        Parameters
-        ----------
-        X : array-like of the shape that ``fit`` saw
-            Series.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, 2 * n_kernels)
-        """
-        check_is_fitted(self)
-        return self._scaler.transform(self._pool(self._check(X, reset=False)))
-
-    @property
-    def _n_features_out(self):
-        return 2 * self.n_kernels
-
-    def _check(self, X, reset):
-        X = validate_data(self, X, reset=reset, dtype=np.float64, allow_nd=True)
-        return _check_series(X, "X")
-
-    def _convolve(self, series):
-        """Output (n_samples, n_timepoints) of every kernel, ends repeated."""
-        series = (series - self._input_mean) / self._input_scale
-        for weights, dilation in zip(self.weights_, self.dilations_, strict=True):
-            reach = (self._length - 1) * dilation
-            padding = (0, 0), (0, 0), (reach // 2, reach // 2)
-            padded = np.pad(series, padding, mode="edge")
-            windows = sliding_window_view(padded, reach + 1, axis=-1)[..., ::dilation]
-            yield np.einsum("nctl,cl->nt", windows, weights)
-
-    def _pool(self, series):
-        columns = []
-        for output, bias in zip(self._convolve(series), self.biases_, strict=True):
-            columns.append(np.maximum(output - bias, 0).mean(axis=1))
-            columns.append(output.max(axis=1))
-        return np.stack(columns, axis=1)
-
-
 def _extract_features(features, X_real, X_generated):
     """Both collections as features (n_samples, n_features)."""
     if isinstance(features, str):  # "passthrough"
-        real, generated = _check_pair(X_real, X_generated, 2)
-        return _flatten(real), _flatten(generated)
-    _check_pair(X_real, X_generated, 2)
+        real, generated = check_pair(X_real, X_generated, 2)
+        return flatten(real), flatten(generated)
+    check_pair(X_real, X_generated, 2)
     features = RandomConvolutionFeatures() if features is None else features
     features = clone(features).fit(X_real, None)
     return tuple(
         check_array(features.transform(X), dtype=np.float64, input_name="features")
         for X in (X_real, X_generated)
     )
-
-
-# ----------------------------------------------------------------------- distances
 
 
 def _frechet(a, b):
@@ -526,7 +325,7 @@ def mmd(X, Y, gamma=None, *, unbiased=False, return_floor=False, random_state=0)
     >>> round(mmd(X, X + 1, gamma=1.0), 4)  # 2 - 2 / e
     1.2642
     """
-    real, generated = (_flatten(x) for x in _check_pair(X, Y))
+    real, generated = (flatten(x) for x in check_pair(X, Y))
     rng = check_random_state(random_state)
     if gamma is None:
         gamma = _median_gamma(np.concatenate([real, generated]), rng)
@@ -574,7 +373,7 @@ def marginal_difference(X_real, X_generated, *, return_floor=False, random_state
     >>> round(marginal_difference(X, X[::-1] + 2), 6)
     2.0
     """
-    real, generated = (_flatten(x) for x in _check_pair(X_real, X_generated))
+    real, generated = (flatten(x) for x in check_pair(X_real, X_generated))
 
     def distance(a, b):
         columns = zip(a.T, b.T, strict=True)
@@ -639,7 +438,7 @@ def autocorrelation_difference(
     >>> round(autocorrelation_difference(X, 5 - 3 * X), 6)
     0.0
     """
-    real, generated = _check_pair(X_real, X_generated)
+    real, generated = check_pair(X_real, X_generated)
     n_timepoints = real.shape[-1]
     if n_lags is None:
         n_lags = max(n_timepoints // 2, 1)
@@ -658,7 +457,7 @@ def autocorrelation_difference(
 
 def _moment_difference(moment, X_real, X_generated, return_floor, random_state):
     """Mean absolute difference of a moment of the values at a timepoint."""
-    real, generated = (_flatten(x) for x in _check_pair(X_real, X_generated, 2))
+    real, generated = (flatten(x) for x in check_pair(X_real, X_generated, 2))
     varies = np.ptp(real, axis=0) > 1e-9 * np.abs(real).max(axis=0)
     if not varies.any():
         raise ValueError("All real series are equal: they have no higher moments.")
@@ -754,284 +553,3 @@ def kurtosis_difference(X_real, X_generated, *, return_floor=False, random_state
     return _moment_difference(
         stats.kurtosis, X_real, X_generated, return_floor, random_state
     )
-
-
-# -------------------------------------------------------------------------- scores
-
-
-def inception_score(X_generated, classifier):
-    r"""Inception score: samples that a classifier is sure of, of all its classes.
-
-    .. math:: \exp E_x\,\mathrm{KL}(p(y \mid x) \,\|\, E_x\,p(y \mid x))
-
-    Parameters
-    ----------
-    X_generated : array-like
-        Series, as the classifier takes them.
-    classifier : classifier
-        Fitted on real series, with ``predict_proba``.
-
-    Returns
-    -------
-    float
-        Between 1 and the number of classes.
-
-    Notes
-    -----
-    All samples are one split. Papers whose score is the mean over ten splits, as
-    NC-VQVAE's and TimeVQVAE's with 256 samples, have lower figures when there are many
-    classes: a split of 25 samples cannot score above 25.
-
-    References
-    ----------
-    Salimans et al. 2016, "Improved techniques for training GANs", arXiv 1606.03498.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn.neighbors import KNeighborsClassifier
-    >>> from sktsrep.metrics import inception_score
-    >>> X = np.array([[0.0], [1.0]])
-    >>> classifier = KNeighborsClassifier(1).fit(X, ["a", "b"])
-    >>> [round(inception_score(x, classifier), 6) for x in (X, X[:1])]
-    [2.0, 1.0]
-    """
-    probabilities = check_array(
-        classifier.predict_proba(X_generated), input_name="probabilities"
-    )
-    if probabilities.shape[1] < 2:
-        raise ValueError("The classifier knows one class: every score would be 1.")
-    marginal = probabilities.mean(axis=0, keepdims=True)
-    return float(np.exp(stats.entropy(probabilities, marginal, axis=1).mean()))
-
-
-def classification_accuracy_score(
-    X_real, y_real, X_generated, y_generated, *, classifier=None, train_on="generated"
-):
-    """Accuracy of a classifier trained on generated and tested on real series (CAS).
-
-    Parameters
-    ----------
-    X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
-            (n_samples, n_channels, n_timepoints)
-        Series.
-    y_real, y_generated : array-like of shape (n_samples,)
-        Their classes; of generated ones, those that were asked for.
-    classifier : classifier, default=None
-        A clone of it is trained. None is logistic regression on
-        :class:`RandomConvolutionFeatures`.
-    train_on : {"generated", "real"}, default="generated"
-        "generated": train on synthetic, test on real (TSTR), which missing modes make
-        worse. "real": the reverse (TRTS), which they do not.
-
-    Returns
-    -------
-    float
-        Between 0 and 1.
-
-    Notes
-    -----
-    The published score is that of a supervised FCN: give
-    :class:`sktsrep.fcn.FCNClassifier` and compare with the accuracy of the same
-    classifier trained on the real training part.
-
-    References
-    ----------
-    Ravuri, Vinyals 2019, "Classification accuracy score", arXiv 1905.10887; Esteban,
-    Hyland, Raetsch 2017, arXiv 1706.02633.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sktsrep.metrics import classification_accuracy_score
-    >>> y = np.arange(20) % 2
-    >>> X = np.sin(np.linspace(0, 9, 48) * (1 + y[:, None]) + np.arange(20)[:, None])
-    >>> classification_accuracy_score(X, y, X, y)
-    1.0
-    """
-    _check_pair(X_real, X_generated)
-    real, generated = (
-        (X_real, column_or_1d(y_real)),
-        (X_generated, column_or_1d(y_generated)),
-    )
-    if train_on not in {"generated", "real"}:
-        raise ValueError(
-            f"train_on must be 'generated' or 'real', got {train_on!r} instead."
-        )
-    train, test = (generated, real) if train_on == "generated" else (real, generated)
-    if len(np.unique(train[1])) < 2:
-        raise ValueError(f"The {train_on} series to train on are all of one class.")
-    model = _default_classifier() if classifier is None else clone(classifier)
-    predicted = model.fit(*train).predict(test[0])
-    return float(np.mean(np.asarray(predicted) == test[1]))
-
-
-def discriminative_score(X_real, X_generated, *, classifier=None, cv=5, random_state=0):
-    """How far a classifier gets beyond guessing which series are real.
-
-    The cross-validated accuracy on as many real as generated series, less one half; 0
-    where it is below.
-
-    Parameters
-    ----------
-    X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
-            (n_samples, n_channels, n_timepoints)
-        Series, ``cv`` or more on each side.
-    classifier : classifier, default=None
-        A clone of it is trained. None is logistic regression on
-        :class:`RandomConvolutionFeatures`.
-    cv : int, default=5
-        Folds.
-    random_state : int, RandomState instance or None, default=0
-        Chooses among the more numerous kind, and the folds.
-
-    Returns
-    -------
-    float
-        From 0 (cannot be told apart) to 0.5 (perfectly).
-
-    Notes
-    -----
-    TimeGAN's score is the absolute difference, with a recurrent network, on one split
-    [1]_; figures compare only at the same classifier and number of series. Accuracy
-    below one half counts as one half, because copies of the real series bring it to
-    zero.
-
-    References
-    ----------
-    .. [1] Yoon, Jarrett, van der Schaar 2019, "TimeGAN", NeurIPS.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sktsrep.metrics import discriminative_score
-    >>> X = np.sin(np.linspace(0, 9, 48) + np.arange(20)[:, None])
-    >>> discriminative_score(X, np.sign(X))
-    0.5
-    """
-    real, generated = _check_pair(X_real, X_generated, cv)
-    rng = check_random_state(random_state)
-    n = min(len(real), len(generated))
-    X = np.concatenate([x[rng.permutation(len(x))[:n]] for x in (real, generated)])
-    X = X[:, 0] if X.shape[1] == 1 else X
-    y = np.repeat([1, 0], n)
-    folds = StratifiedKFold(cv, shuffle=True, random_state=rng)
-    model = _default_classifier() if classifier is None else classifier
-    accuracy = cross_val_score(model, X, y, cv=folds, scoring="accuracy").mean()
-    return max(float(accuracy) - 0.5, 0.0)
-
-
-def _lagged(series, n_lags):
-    """Windows of ``n_lags`` values of all channels, and the values that follow."""
-    windows = sliding_window_view(series, n_lags + 1, axis=-1)
-    windows = np.moveaxis(windows, 2, 1)  # (samples, windows, channels, n_lags + 1)
-    windows = windows.reshape(-1, *windows.shape[2:])
-    past, future = windows[..., :-1].reshape(len(windows), -1), windows[..., -1]
-    return past, future[:, 0] if future.shape[1] == 1 else future
-
-
-def predictive_score(X_real, X_generated, *, regressor=None, n_lags=10):
-    """Error on real series of a one-step forecast learnt from generated ones.
-
-    Parameters
-    ----------
-    X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
-            (n_samples, n_channels, n_timepoints)
-        Series of two timepoints or more.
-    regressor : regressor, default=None
-        A clone of it learns the next value of all channels from the last ones. None is
-        ridge regression, its penalty chosen by leave-one-out.
-    n_lags : int, default=10
-        How many last values it sees; fewer where the series are short.
-
-    Returns
-    -------
-    float
-        Mean absolute error, in the unit of the data.
-
-    Notes
-    -----
-    After TimeGAN, whose regressor is a recurrent network on series scaled to [0, 1]:
-    figures do not compare. The floor is the score with real training series in the
-    place of generated ones.
-
-    References
-    ----------
-    Yoon, Jarrett, van der Schaar 2019, "TimeGAN", NeurIPS.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sktsrep.metrics import predictive_score
-    >>> X = np.sin(np.linspace(0, 9, 48) + np.arange(20)[:, None])
-    >>> predictive_score(X, X) < 0.001
-    True
-    """
-    real, generated = _check_pair(X_real, X_generated)
-    if real.shape[-1] < 2:
-        raise ValueError("A forecast needs series of two timepoints or more.")
-    n_lags = min(n_lags, real.shape[-1] - 1)
-    model = RidgeCV(np.logspace(-4, 4, 9)) if regressor is None else clone(regressor)
-    model.fit(*_lagged(generated, n_lags))
-    past, future = _lagged(real, n_lags)
-    return float(mean_absolute_error(future, model.predict(past)))
-
-
-def memorization_ratio(X_train, X_test, X_generated, *, metric="euclidean"):
-    """Distance of samples to the nearest training series, against held-out series'.
-
-    Parameters
-    ----------
-    X_train : array-like of shape (n_samples, n_timepoints) or (n_samples, \
-            n_channels, n_timepoints)
-        What the sampler learnt from.
-    X_test : array-like
-        Real series that it did not see.
-    X_generated : array-like
-        Its samples.
-    metric : str or callable, default="euclidean"
-        Of :class:`sklearn.neighbors.BallTree`, on values of all channels in a
-        row.
-
-    Returns
-    -------
-    float
-        Ratio of the mean distances: 0 for copies of training series, about 1 for a
-        perfect sampler, more for samples that are far from all data.
-
-    Raises
-    ------
-    ValueError
-        When all held-out series are in the training part.
-
-    Notes
-    -----
-    Meehan, Chaudhuri and Dasgupta test the same two sets of distances for a shift
-    within regions of the data [1]_; this is a plain ratio, comparable with no table.
-
-    References
-    ----------
-    .. [1] Meehan, Chaudhuri, Dasgupta 2020, "A non-parametric test to detect
-       data-copying in generative models", arXiv 2004.05675.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sktsrep.metrics import memorization_ratio
-    >>> X = np.sin(np.linspace(0, 9, 48) + np.arange(20)[:, None])
-    >>> memorization_ratio(X[:10], X[10:], X[:10])
-    0.0
-    """
-    train, test = _check_pair(X_train, X_test)
-    train, generated = _check_pair(train, X_generated)
-    # A tree, because brute force rounds the distance of a copy to more than 0.
-    search = NearestNeighbors(n_neighbors=1, algorithm="ball_tree", metric=metric)
-    search.fit(_flatten(train))
-
-    def distance(series):
-        return search.kneighbors(_flatten(series))[0].mean()
-
-    held_out = distance(test)
-    if held_out == 0:
-        raise ValueError("Every held-out series is also in the training part.")
-    return float(distance(generated) / held_out)

@@ -1,0 +1,302 @@
+"""Scores of samples by models: classifiers, regressors, nearest neighbours."""
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy import stats
+from sklearn.base import (
+    clone,
+)
+from sklearn.linear_model import RidgeCV
+from sklearn.metrics import mean_absolute_error
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import column_or_1d
+
+from sktsrep.sample_features import check_pair, default_classifier, flatten
+
+__all__ = [
+    "classification_accuracy_score",
+    "discriminative_score",
+    "inception_score",
+    "memorization_ratio",
+    "predictive_score",
+]
+
+
+def inception_score(X_generated, classifier):
+    r"""Inception score: samples that a classifier is sure of, of all its classes.
+
+    .. math:: \exp E_x\,\mathrm{KL}(p(y \mid x) \,\|\, E_x\,p(y \mid x))
+
+    Parameters
+    ----------
+    X_generated : array-like
+        Series, as the classifier takes them.
+    classifier : classifier
+        Fitted on real series, with ``predict_proba``.
+
+    Returns
+    -------
+    float
+        Between 1 and the number of classes.
+
+    Notes
+    -----
+    All samples are one split. Papers whose score is the mean over ten splits, as
+    NC-VQVAE's and TimeVQVAE's with 256 samples, have lower figures when there are many
+    classes: a split of 25 samples cannot score above 25.
+
+    References
+    ----------
+    Salimans et al. 2016, "Improved techniques for training GANs", arXiv 1606.03498.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from sktsrep.metrics import inception_score
+    >>> X = np.array([[0.0], [1.0]])
+    >>> classifier = KNeighborsClassifier(1).fit(X, ["a", "b"])
+    >>> [round(inception_score(x, classifier), 6) for x in (X, X[:1])]
+    [2.0, 1.0]
+    """
+    probabilities = check_array(
+        classifier.predict_proba(X_generated), input_name="probabilities"
+    )
+    if probabilities.shape[1] < 2:
+        raise ValueError("The classifier knows one class: every score would be 1.")
+    marginal = probabilities.mean(axis=0, keepdims=True)
+    return float(np.exp(stats.entropy(probabilities, marginal, axis=1).mean()))
+
+
+def classification_accuracy_score(
+    X_real, y_real, X_generated, y_generated, *, classifier=None, train_on="generated"
+):
+    """Accuracy of a classifier trained on generated and tested on real series (CAS).
+
+    Parameters
+    ----------
+    X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
+            (n_samples, n_channels, n_timepoints)
+        Series.
+    y_real, y_generated : array-like of shape (n_samples,)
+        Their classes; of generated ones, those that were asked for.
+    classifier : classifier, default=None
+        A clone of it is trained. None is logistic regression on
+        :class:`RandomConvolutionFeatures`.
+    train_on : {"generated", "real"}, default="generated"
+        "generated": train on synthetic, test on real (TSTR), which missing modes make
+        worse. "real": the reverse (TRTS), which they do not.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
+
+    Notes
+    -----
+    The published score is that of a supervised FCN: give
+    :class:`sktsrep.fcn.FCNClassifier` and compare with the accuracy of the same
+    classifier trained on the real training part.
+
+    References
+    ----------
+    Ravuri, Vinyals 2019, "Classification accuracy score", arXiv 1905.10887; Esteban,
+    Hyland, Raetsch 2017, arXiv 1706.02633.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktsrep.metrics import classification_accuracy_score
+    >>> y = np.arange(20) % 2
+    >>> X = np.sin(np.linspace(0, 9, 48) * (1 + y[:, None]) + np.arange(20)[:, None])
+    >>> classification_accuracy_score(X, y, X, y)
+    1.0
+    """
+    check_pair(X_real, X_generated)
+    real, generated = (
+        (X_real, column_or_1d(y_real)),
+        (X_generated, column_or_1d(y_generated)),
+    )
+    if train_on not in {"generated", "real"}:
+        raise ValueError(
+            f"train_on must be 'generated' or 'real', got {train_on!r} instead."
+        )
+    train, test = (generated, real) if train_on == "generated" else (real, generated)
+    if len(np.unique(train[1])) < 2:
+        raise ValueError(f"The {train_on} series to train on are all of one class.")
+    model = default_classifier() if classifier is None else clone(classifier)
+    predicted = model.fit(*train).predict(test[0])
+    return float(np.mean(np.asarray(predicted) == test[1]))
+
+
+def discriminative_score(X_real, X_generated, *, classifier=None, cv=5, random_state=0):
+    """How far a classifier gets beyond guessing which series are real.
+
+    The cross-validated accuracy on as many real as generated series, less one half; 0
+    where it is below.
+
+    Parameters
+    ----------
+    X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
+            (n_samples, n_channels, n_timepoints)
+        Series, ``cv`` or more on each side.
+    classifier : classifier, default=None
+        A clone of it is trained. None is logistic regression on
+        :class:`RandomConvolutionFeatures`.
+    cv : int, default=5
+        Folds.
+    random_state : int, RandomState instance or None, default=0
+        Chooses among the more numerous kind, and the folds.
+
+    Returns
+    -------
+    float
+        From 0 (cannot be told apart) to 0.5 (perfectly).
+
+    Notes
+    -----
+    TimeGAN's score is the absolute difference, with a recurrent network, on one split
+    [1]_; figures compare only at the same classifier and number of series. Accuracy
+    below one half counts as one half, because copies of the real series bring it to
+    zero.
+
+    References
+    ----------
+    .. [1] Yoon, Jarrett, van der Schaar 2019, "TimeGAN", NeurIPS.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktsrep.metrics import discriminative_score
+    >>> X = np.sin(np.linspace(0, 9, 48) + np.arange(20)[:, None])
+    >>> discriminative_score(X, np.sign(X))
+    0.5
+    """
+    real, generated = check_pair(X_real, X_generated, cv)
+    rng = check_random_state(random_state)
+    n = min(len(real), len(generated))
+    X = np.concatenate([x[rng.permutation(len(x))[:n]] for x in (real, generated)])
+    X = X[:, 0] if X.shape[1] == 1 else X
+    y = np.repeat([1, 0], n)
+    folds = StratifiedKFold(cv, shuffle=True, random_state=rng)
+    model = default_classifier() if classifier is None else classifier
+    accuracy = cross_val_score(model, X, y, cv=folds, scoring="accuracy").mean()
+    return max(float(accuracy) - 0.5, 0.0)
+
+
+def _lagged(series, n_lags):
+    """Windows of ``n_lags`` values of all channels, and the values that follow."""
+    windows = sliding_window_view(series, n_lags + 1, axis=-1)
+    windows = np.moveaxis(windows, 2, 1)  # (samples, windows, channels, n_lags + 1)
+    windows = windows.reshape(-1, *windows.shape[2:])
+    past, future = windows[..., :-1].reshape(len(windows), -1), windows[..., -1]
+    return past, future[:, 0] if future.shape[1] == 1 else future
+
+
+def predictive_score(X_real, X_generated, *, regressor=None, n_lags=10):
+    """Error on real series of a one-step forecast learnt from generated ones.
+
+    Parameters
+    ----------
+    X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
+            (n_samples, n_channels, n_timepoints)
+        Series of two timepoints or more.
+    regressor : regressor, default=None
+        A clone of it learns the next value of all channels from the last ones. None is
+        ridge regression, its penalty chosen by leave-one-out.
+    n_lags : int, default=10
+        How many last values it sees; fewer where the series are short.
+
+    Returns
+    -------
+    float
+        Mean absolute error, in the unit of the data.
+
+    Notes
+    -----
+    After TimeGAN, whose regressor is a recurrent network on series scaled to [0, 1]:
+    figures do not compare. The floor is the score with real training series in the
+    place of generated ones.
+
+    References
+    ----------
+    Yoon, Jarrett, van der Schaar 2019, "TimeGAN", NeurIPS.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktsrep.metrics import predictive_score
+    >>> X = np.sin(np.linspace(0, 9, 48) + np.arange(20)[:, None])
+    >>> predictive_score(X, X) < 0.001
+    True
+    """
+    real, generated = check_pair(X_real, X_generated)
+    if real.shape[-1] < 2:
+        raise ValueError("A forecast needs series of two timepoints or more.")
+    n_lags = min(n_lags, real.shape[-1] - 1)
+    model = RidgeCV(np.logspace(-4, 4, 9)) if regressor is None else clone(regressor)
+    model.fit(*_lagged(generated, n_lags))
+    past, future = _lagged(real, n_lags)
+    return float(mean_absolute_error(future, model.predict(past)))
+
+
+def memorization_ratio(X_train, X_test, X_generated, *, metric="euclidean"):
+    """Distance of samples to the nearest training series, against held-out series'.
+
+    Parameters
+    ----------
+    X_train : array-like of shape (n_samples, n_timepoints) or (n_samples, \
+            n_channels, n_timepoints)
+        What the sampler learnt from.
+    X_test : array-like
+        Real series that it did not see.
+    X_generated : array-like
+        Its samples.
+    metric : str or callable, default="euclidean"
+        Of :class:`sklearn.neighbors.BallTree`, on values of all channels in a
+        row.
+
+    Returns
+    -------
+    float
+        Ratio of the mean distances: 0 for copies of training series, about 1 for a
+        perfect sampler, more for samples that are far from all data.
+
+    Raises
+    ------
+    ValueError
+        When all held-out series are in the training part.
+
+    Notes
+    -----
+    Meehan, Chaudhuri and Dasgupta test the same two sets of distances for a shift
+    within regions of the data [1]_; this is a plain ratio, comparable with no table.
+
+    References
+    ----------
+    .. [1] Meehan, Chaudhuri, Dasgupta 2020, "A non-parametric test to detect
+       data-copying in generative models", arXiv 2004.05675.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktsrep.metrics import memorization_ratio
+    >>> X = np.sin(np.linspace(0, 9, 48) + np.arange(20)[:, None])
+    >>> memorization_ratio(X[:10], X[10:], X[:10])
+    0.0
+    """
+    train, test = check_pair(X_train, X_test)
+    train, generated = check_pair(train, X_generated)
+    # A tree, because brute force rounds the distance of a copy to more than 0.
+    search = NearestNeighbors(n_neighbors=1, algorithm="ball_tree", metric=metric)
+    search.fit(flatten(train))
+
+    def distance(series):
+        return search.kneighbors(flatten(series))[0].mean()
+
+    held_out = distance(test)
+    if held_out == 0:
+        raise ValueError("Every held-out series is also in the training part.")
+    return float(distance(generated) / held_out)
