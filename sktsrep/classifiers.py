@@ -33,7 +33,7 @@ __all__ = ["FineTunedClassifier"]
 
 
 class _FineTuned(TrainingModule):
-    """A pre-trained encoder and a linear head on all its pooled stages."""
+    """A pre-trained encoder and a linear head on all that it can be summarised to."""
 
     def __init__(self, *, encoder, n_classes, class_weight):
         super().__init__()

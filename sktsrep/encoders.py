@@ -75,7 +75,8 @@ class SSLEncoder(SpectralEstimator):
         :mod:`sktsrep.objectives`.
     features : {"all", "latent"}, default="all"
         What embeddings summarise, by mean, maximum and share of positive values over
-        time: every block of the encoder and the latent map, or the latent map alone.
+        time: the frequency bins' log amplitudes, every block of the encoder and the
+        latent map, or the latent map alone.
     augmentations : str, callable or list of those, default="shift"
         How views are made: a preset's name (``"gauss"``, ``"slice"``, ``"warp"``,
         ``"crop"``, ``"shift"``) or functions of tensors, see
@@ -155,7 +156,7 @@ class SSLEncoder(SpectralEstimator):
     >>> X = np.sin(np.linspace(0, 9, 48) + np.arange(20)[:, None])
     >>> encoder = SSLEncoder(hidden_dim=8, max_epochs=2, random_state=0, device="cpu")
     >>> encoder.fit_transform(X).shape
-    (20, 264)
+    (20, 279)
     """
 
     _auto_steps = 800

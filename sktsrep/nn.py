@@ -782,7 +782,8 @@ class SeriesEncoder(nn.Module):
             self.sizes.append(self.sizes[-1] // 2)
         self.in_channels = 2 * n_channels * (n_fft // 2 + 1)
         n_maps = len(self.sizes) * (1 + n_blocks)
-        self.n_features = 3 * (n_maps * hidden_dim + out_dim)
+        n_bins = self.in_channels // 2
+        self.n_features = 3 * (n_bins + n_maps * hidden_dim + out_dim)
         self.encoder = Encoder(
             self.in_channels, hidden_dim, out_dim, len(self.sizes), n_blocks
         )
@@ -792,8 +793,15 @@ class SeriesEncoder(nn.Module):
         return self.scale * self.stft(x).flatten(start_dim=1, end_dim=2)
 
     def activations(self, x):
-        """Output of every stage's entry and residual blocks and, last, latent map."""
-        return self.encoder.activations(self.spectrogram(x))
+        """Log amplitudes, output of every stage's entry and blocks, and latent map.
+
+        Convolutions of a spectrogram are blind to what has little power, logarithms
+        are not: common (base 10), with a floor at 1e-4 of white noise of variance 1.
+        """
+        spectrogram = self.spectrogram(x)
+        real, imaginary = spectrogram.chunk(2, dim=1)
+        amplitudes = (real.square() + imaginary.square() + 1e-8).log10() / 2
+        return [amplitudes, *self.encoder.activations(spectrogram)]
 
     def embed(self, x):
         """All activations, summarised over time: (batch, n_features)."""

@@ -178,9 +178,9 @@ class SSLVQTokenizer(SpectralEstimator):
         What ``transform`` gives: features for a probe, or tokens.
     features : {"all", "latent", "tokens"}, default="all"
         What embeddings summarise, by mean, maximum and share of positive values over
-        time: every block of the encoder, the latent map and its quantised version;
-        the latent map; or the quantised version alone, which is all that a generator
-        sees.
+        time: the frequency bins' log amplitudes, every block of the encoder, the
+        latent map and its quantised version; the latent map; or the quantised version
+        alone, which is all that a generator sees.
     augmentations : str, callable or list of those, default="shift"
         How a view is made: a preset's name (``"gauss"``, ``"slice"``, ``"warp"``,
         ``"crop"``, ``"shift"``) or functions of tensors, see
@@ -286,7 +286,7 @@ class SSLVQTokenizer(SpectralEstimator):
     ...     n_codes=8, hidden_dim=8, max_epochs=2, random_state=0, device="cpu"
     ... )
     >>> tokenizer.fit_transform(X).shape
-    (20, 456)
+    (20, 471)
     >>> tokens = tokenizer.encode(X)
     >>> tokens.shape, tokenizer.decode(tokens).shape
     ((20, 25), (20, 48))

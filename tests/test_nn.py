@@ -139,7 +139,10 @@ def test_series_encoder_at_every_length(batch, channels, length, n_fft, max_toke
     )
     x = torch.randn(batch, channels, length)
     spectrogram = encoder.spectrogram(x)
-    *maps, latent = encoder.activations(x)
+    amplitudes, *maps, latent = encoder.activations(x)
+    size = np.hypot(*spectrogram.numpy().reshape(batch, 2, -1).swapaxes(0, 1))
+    expected = np.log10(np.hypot(size, 1e-4)).reshape(amplitudes.shape)
+    np.testing.assert_allclose(amplitudes, expected, atol=1e-4)
     assert spectrogram.shape == (batch, encoder.in_channels, encoder.sizes[0])
     assert [part.shape[-1] for part in maps[::3]] == encoder.sizes
     assert encoder.embed(x).shape == (batch, encoder.n_features)

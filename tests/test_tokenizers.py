@@ -58,7 +58,7 @@ def test_bad_codes(codes):
 
 
 @pytest.mark.parametrize(
-    ("features", "n_features"), [("all", 168), ("latent", 12), ("tokens", 12)]
+    ("features", "n_features"), [("all", 183), ("latent", 12), ("tokens", 12)]
 )
 def test_feature_levels(features, n_features):
     X, _ = waves()

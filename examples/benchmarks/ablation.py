@@ -79,7 +79,7 @@ def embeddings(estimator, X):
         levels[level] = estimator.transform(X)
     if isinstance(estimator, SSLEncoder):
         activations = estimator.net_.module_.encoder.activations
-        last = slice(estimator.n_blocks, None, estimator.n_blocks + 1)
+        last = slice(estimator.n_blocks + 1, None, estimator.n_blocks + 1)
         standard = torch.as_tensor((X - estimator.mean_) / estimator.scale_)
         missing = -X.shape[1] % estimator.net_.module_.encoder.stft.hop_length
         standard = torch.nn.functional.pad(
@@ -89,7 +89,9 @@ def embeddings(estimator, X):
             maps = [activations(rows) for rows in standard.split(256)]
         parts = [[pool(part) for part in rows] for rows in maps]
         levels["without the share"] = torch.cat([torch.cat(p, 1) for p in parts])
-        parts = [[summarize(p) for p in (*m[last], m[-1])] for m in maps]
+        parts = [[summarize(part) for part in rows[1:]] for rows in maps]
+        levels["without log amplitudes"] = torch.cat([torch.cat(p, 1) for p in parts])
+        parts = [[summarize(p) for p in (m[0], *m[last], m[-1])] for m in maps]
         levels["ends of stages only"] = torch.cat([torch.cat(p, 1) for p in parts])
     return levels
 
