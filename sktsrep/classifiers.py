@@ -38,14 +38,16 @@ class _FineTuned(TrainingModule):
     def __init__(self, *, encoder, n_classes, class_weight):
         super().__init__()
         self.encoder = encoder
-        self.head = nn.Sequential(
-            nn.LayerNorm(encoder.n_features), nn.Linear(encoder.n_features, n_classes)
-        )
+        self.norm = nn.LayerNorm(encoder.n_features)
+        self.head = nn.Linear(encoder.n_features, n_classes)
         self.register_buffer("class_weight", class_weight)
 
     def logits(self, x):
         """(batch, channels, time) -> (batch, n_classes)."""
-        return self.head(self.encoder.embed(x)).float()
+        features = self.norm(self.encoder.embed(x))
+        # The last bits of a product depend on where in memory a row begins: with the
+        # batch innermost, a series scores the same at every place of a batch.
+        return self.head(features.t().contiguous().t()).float()
 
     def forward(self, x, y):
         """Cross-entropy of standardised series and class indices."""
