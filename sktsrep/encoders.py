@@ -21,7 +21,7 @@ from sktsrep.nn import (
     SeriesEncoder,
     TrainingModule,
     pool,
-    summarize,
+    summarize_latent,
 )
 from sktsrep.objectives import OBJECTIVES, JointEmbedding, Objective, resolve_objective
 
@@ -43,7 +43,7 @@ class _JointEncoder(TrainingModule):
     def embed(self, x, features):
         """Series -> summarised features (batch, n_features)."""
         if features == "latent":
-            return summarize(self.encoder(x))
+            return summarize_latent(self.encoder(x))
         return self.encoder.embed(x)
 
     def forward(self, x):
@@ -76,7 +76,8 @@ class SSLEncoder(SpectralEstimator):
     features : {"all", "latent"}, default="all"
         What embeddings summarise, by mean, maximum and share of positive values over
         time: the frequency bins' log amplitudes, every block of the encoder and the
-        latent map, or the latent map alone.
+        latent map, or the latent map alone. Of the latent map also the maximum in every
+        quarter of the time.
     augmentations : str, callable or list of those, default="shift"
         How views are made: a preset's name (``"gauss"``, ``"slice"``, ``"warp"``,
         ``"crop"``, ``"shift"``) or functions of tensors, see
@@ -156,7 +157,7 @@ class SSLEncoder(SpectralEstimator):
     >>> X = np.sin(np.linspace(0, 9, 48) + np.arange(20)[:, None])
     >>> encoder = SSLEncoder(hidden_dim=8, max_epochs=2, random_state=0, device="cpu")
     >>> encoder.fit_transform(X).shape
-    (20, 279)
+    (20, 535)
     """
 
     _auto_steps = 800
@@ -259,7 +260,7 @@ class SSLEncoder(SpectralEstimator):
     @property
     def _n_features_out(self):
         if self.features == "latent":
-            return 3 * self.latent_dim
+            return 7 * self.latent_dim
         return self._module.encoder.n_features
 
     def transform(self, X):

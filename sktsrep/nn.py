@@ -36,6 +36,7 @@ __all__ = [
     "VectorQuantizer",
     "pool",
     "summarize",
+    "summarize_latent",
 ]
 
 
@@ -80,7 +81,7 @@ def pool(x):
 
 
 def summarize(x):
-    """Mean, maximum and share of positive values over time: what embeddings consist of.
+    """Mean, maximum and share of positive values over time: what there is in a series.
 
     The share has no gradient; it tells how often a pattern occurs, where the maximum
     tells how well it matched at best.
@@ -105,6 +106,29 @@ def summarize(x):
     tensor([[1.0000, 5.0000, 0.2500]])
     """
     return torch.cat([pool(x), (x > 0).to(x.dtype).mean(dim=-1)], dim=1)
+
+
+def summarize_latent(x):
+    """:func:`summarize`, and the maximum in every quarter of the time: what, and where.
+
+    Parameters
+    ----------
+    x : Tensor of shape (batch, channels, time)
+        Latent or quantised map. Quarters of fewer than four positions, or of a number
+        that four does not divide, overlap.
+
+    Returns
+    -------
+    Tensor of shape (batch, 7 * channels)
+
+    Examples
+    --------
+    >>> import torch
+    >>> summarize_latent(torch.tensor([[[-1., 0., 0., 5.]]]))
+    tensor([[ 1.0000,  5.0000,  0.2500, -1.0000,  0.0000,  0.0000,  5.0000]])
+    """
+    quarters = F.adaptive_max_pool1d(x, 4)
+    return torch.cat([summarize(x), quarters.flatten(start_dim=1)], dim=1)
 
 
 class Pool(nn.Module):
@@ -783,7 +807,7 @@ class SeriesEncoder(nn.Module):
         self.in_channels = 2 * n_channels * (n_fft // 2 + 1)
         n_maps = len(self.sizes) * (1 + n_blocks)
         n_bins = self.in_channels // 2
-        self.n_features = 3 * (n_bins + n_maps * hidden_dim + out_dim)
+        self.n_features = 3 * (n_bins + n_maps * hidden_dim) + 7 * out_dim
         self.encoder = Encoder(
             self.in_channels, hidden_dim, out_dim, len(self.sizes), n_blocks
         )
@@ -805,7 +829,14 @@ class SeriesEncoder(nn.Module):
 
     def embed(self, x):
         """All activations, summarised over time: (batch, n_features)."""
-        return torch.cat([summarize(part) for part in self.activations(x)], dim=1)
+        return self.summarize(self.activations(x))
+
+    @staticmethod
+    def summarize(activations):
+        """The part of :meth:`embed` that follows :meth:`activations`."""
+        *blocks, z = activations
+        summaries = [summarize(block) for block in blocks]
+        return torch.cat([*summaries, summarize_latent(z)], dim=1)
 
     def forward(self, x):
         """(batch, channels, time) -> (batch, out_dim, tokens)."""

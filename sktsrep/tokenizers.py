@@ -29,7 +29,7 @@ from sktsrep.nn import (
     TrainingModule,
     VectorQuantizer,
     pool,
-    summarize,
+    summarize_latent,
 )
 from sktsrep.objectives import (
     OBJECTIVES,
@@ -117,12 +117,13 @@ class _Autoencoder(TrainingModule):
     def embed(self, x, features):
         """Series -> pooled features (batch, n_features)."""
         if features == "latent":
-            return summarize(self.encoder(x))
+            return summarize_latent(self.encoder(x))
         if features == "tokens":
-            return summarize(self.quantizer.lookup(self.tokens(x)))
-        maps = self.encoder.activations(x)
-        maps.append(self.quantizer.lookup(self.quantizer.encode(maps[-1])))
-        return torch.cat([summarize(feature_map) for feature_map in maps], dim=1)
+            return summarize_latent(self.quantizer.lookup(self.tokens(x)))
+        activations = self.encoder.activations(x)
+        z_q = self.quantizer.lookup(self.quantizer.encode(activations[-1]))
+        summary = self.encoder.summarize(activations)
+        return torch.cat([summary, summarize_latent(z_q)], dim=1)
 
     def forward(self, x):
         """Loss terms of standardised series (batch, channels, time)."""
@@ -180,7 +181,8 @@ class SSLVQTokenizer(SpectralEstimator):
         What embeddings summarise, by mean, maximum and share of positive values over
         time: the frequency bins' log amplitudes, every block of the encoder, the
         latent map and its quantised version; the latent map; or the quantised version
-        alone, which is all that a generator sees.
+        alone, which is all that a generator sees. Of the latent map and its quantised
+        version also the maximum in every quarter of the time.
     augmentations : str, callable or list of those, default="shift"
         How a view is made: a preset's name (``"gauss"``, ``"slice"``, ``"warp"``,
         ``"crop"``, ``"shift"``) or functions of tensors, see
@@ -286,7 +288,7 @@ class SSLVQTokenizer(SpectralEstimator):
     ...     n_codes=8, hidden_dim=8, max_epochs=2, random_state=0, device="cpu"
     ... )
     >>> tokenizer.fit_transform(X).shape
-    (20, 471)
+    (20, 983)
     >>> tokens = tokenizer.encode(X)
     >>> tokens.shape, tokenizer.decode(tokens).shape
     ((20, 25), (20, 48))
@@ -451,7 +453,7 @@ class SSLVQTokenizer(SpectralEstimator):
     def _n_features_out(self):
         if self.output == "codes":
             return self.token_shape_[0]
-        quantised = 3 * self.code_dim
+        quantised = 7 * self.code_dim
         if self.features == "all":
             return self._module.encoder.n_features + quantised
         return quantised

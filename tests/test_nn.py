@@ -25,6 +25,7 @@ from sktsrep.nn import (
     VectorQuantizer,
     pool,
     summarize,
+    summarize_latent,
 )
 
 batches = st.integers(1, 3)
@@ -68,6 +69,24 @@ def test_summarize_adds_the_share_of_positive_values(batch, channels, length):
     x = torch.randn(batch, channels, length)
     share = np.mean(x.numpy() > 0, axis=-1, dtype=np.float32)
     assert_close(summarize(x), torch.cat([pool(x), torch.from_numpy(share)], dim=1))
+
+
+@given(batch=batches, channels=st.integers(1, 4), length=lengths)
+def test_summarize_latent_adds_the_maximum_of_every_quarter(batch, channels, length):
+    x = torch.randn(batch, channels, length)
+    bounds = [
+        (math.floor(i * length / 4), math.ceil((i + 1) * length / 4)) for i in range(4)
+    ]
+    quarters = torch.stack([x[..., a:b].amax(dim=-1) for a, b in bounds], dim=-1)
+    expected = torch.cat([summarize(x), quarters.flatten(start_dim=1)], dim=1)
+    assert torch.equal(summarize_latent(x), expected)
+
+
+def test_summarize_latent_tells_where_a_pattern_is():
+    early, late = torch.zeros(2, 1, 1, 32)
+    early[..., 5], late[..., 20] = 1.0, 1.0
+    assert torch.equal(summarize(early), summarize(late))
+    assert not torch.equal(summarize_latent(early), summarize_latent(late))
 
 
 def test_pool_shares_the_gradient_among_ties():

@@ -58,7 +58,7 @@ def test_bad_codes(codes):
 
 
 @pytest.mark.parametrize(
-    ("features", "n_features"), [("all", 183), ("latent", 12), ("tokens", 12)]
+    ("features", "n_features"), [("all", 215), ("latent", 28), ("tokens", 28)]
 )
 def test_feature_levels(features, n_features):
     X, _ = waves()
@@ -72,6 +72,10 @@ def test_token_features_are_summarised_codes():
     tokenizer = tiny_tokenizer(features="tokens").fit(X)
     codes = tokenizer.codebook_[tokenizer.encode(X)]  # (samples, tokens, dim)
     parts = [codes.mean(axis=1), codes.max(axis=1), (codes > 0).mean(axis=1)]
+    n_tokens = codes.shape[1]
+    bounds = [(i * n_tokens // 4, -(-(i + 1) * n_tokens // 4)) for i in range(4)]
+    quarters = [codes[:, start:stop].max(axis=1) for start, stop in bounds]
+    parts.append(np.stack(quarters, axis=-1).reshape(len(X), -1))
     expected = np.concatenate(parts, axis=1)
     np.testing.assert_allclose(tokenizer.transform(X), expected, rtol=1e-5, atol=1e-6)
 

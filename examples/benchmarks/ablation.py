@@ -27,7 +27,6 @@ from sklearn.preprocessing import StandardScaler
 
 from sktsrep import SSLEncoder, SSLVQTokenizer
 from sktsrep.base import resolve_frames
-from sktsrep.nn import pool, summarize
 
 DATASETS = ["TwoPatterns", "ShapesAll", "FordA", "FaceAll:60", "SwedishLeaf:60"]
 MAX_SERIES = 1500
@@ -69,31 +68,38 @@ def read(data, dataset):
     return X, y, slice(None), StratifiedKFold(5, shuffle=True, random_state=0)
 
 
-def embeddings(estimator, X):
-    """Features by level; of an encoder also two poorer summaries."""
-    levels = {"all": None, "latent": None}
+def columns(estimator):
+    """Summary that every feature is, and the map that it is of, as two arrays."""
+    encoder = estimator.net_.module_.encoder
+    n_maps = len(encoder.sizes) * (1 + estimator.n_blocks)
+    widths = [encoder.in_channels // 2] + n_maps * [estimator.hidden_dim]
+    maps = [(width, ["mean", "maximum", "share"]) for width in widths]
+    located = ["mean", "maximum", "share"] + 4 * ["quarter"]
     if isinstance(estimator, SSLVQTokenizer):
-        levels["tokens"] = None
-    for level in levels:
-        estimator.features = level
-        levels[level] = estimator.transform(X)
+        maps += 2 * [(estimator.code_dim, located)]
+    else:
+        maps += [(estimator.latent_dim, located)]
+    kinds = [np.repeat(names, width) for width, names in maps]
+    return np.concatenate(kinds), np.repeat(range(len(maps)), [len(k) for k in kinds])
+
+
+def embeddings(estimator, X):
+    """Features by level, and poorer selections of them."""
+    estimator.features = "all"
+    values = estimator.transform(X)
+    kind, of = columns(estimator)
+    z = of.max() - isinstance(estimator, SSLVQTokenizer)
+    chosen = {"all": of >= 0, "latent": of == z}
+    if isinstance(estimator, SSLVQTokenizer):
+        chosen["tokens"] = of > z
+    for level in list(chosen):
+        chosen[f"{level} without quarters"] = chosen[level] & (kind != "quarter")
     if isinstance(estimator, SSLEncoder):
-        activations = estimator.net_.module_.encoder.activations
-        last = slice(estimator.n_blocks + 1, None, estimator.n_blocks + 1)
-        standard = torch.as_tensor((X - estimator.mean_) / estimator.scale_)
-        missing = -X.shape[1] % estimator.net_.module_.encoder.stft.hop_length
-        standard = torch.nn.functional.pad(
-            standard.float().unsqueeze(1), (0, missing), mode="replicate"
-        )
-        with torch.no_grad():
-            maps = [activations(rows) for rows in standard.split(256)]
-        parts = [[pool(part) for part in rows] for rows in maps]
-        levels["without the share"] = torch.cat([torch.cat(p, 1) for p in parts])
-        parts = [[summarize(part) for part in rows[1:]] for rows in maps]
-        levels["without log amplitudes"] = torch.cat([torch.cat(p, 1) for p in parts])
-        parts = [[summarize(p) for p in (m[0], *m[last], m[-1])] for m in maps]
-        levels["ends of stages only"] = torch.cat([torch.cat(p, 1) for p in parts])
-    return levels
+        end_of_stage = (of % (estimator.n_blocks + 1) == 0) | (of == z)
+        chosen["without the share"] = kind != "share"
+        chosen["without log amplitudes"] = of > 0
+        chosen["ends of stages only"] = end_of_stage
+    return {level: values[:, features] for level, features in chosen.items()}
 
 
 def measure(data, dataset, arm, n_steps, seed):
@@ -105,7 +111,7 @@ def measure(data, dataset, arm, n_steps, seed):
     for level, values in embeddings(estimator, X).items():
         ridge = RidgeClassifierCV(alphas=np.logspace(-3, 5, 17))
         probe = make_pipeline(StandardScaler(), ridge)
-        row[level] = cross_val_score(probe, np.asarray(values), y, cv=splits).mean()
+        row[level] = cross_val_score(probe, values, y, cv=splits).mean()
     if isinstance(estimator, SSLVQTokenizer):
         row["error"] = -estimator.score(X)
     return row

@@ -128,9 +128,9 @@ def measure(path, arm, seed, device, threads, slow):
             probe.fit(train[level], y_train)
             row[f"{level} / {name}"] = probe.score(test[level], y_test)
     if isinstance(representation, SSLVQTokenizer):
-        third = train["tokens"].shape[1] // 3  # the means
-        svc = LinearSVC(C=1.0).fit(train["tokens"][:, :third], y_train)
-        row["paper"] = svc.score(test["tokens"][:, :third], y_test)
+        means = slice(representation.code_dim)
+        svc = LinearSVC(C=1.0).fit(train["tokens"][:, means], y_train)
+        row["paper"] = svc.score(test["tokens"][:, means], y_test)
         row |= quantiser_figures(representation, X_train, X_test)
     return row
 
