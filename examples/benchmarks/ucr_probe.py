@@ -168,8 +168,7 @@ def run(arguments):
 def table(out):
     """Means over seeds and data sets, and the accuracy of every data set."""
     results = pd.DataFrame(read_rows(out))
-    figures = results.drop(columns=["dataset", "seed", "method"]).columns
-    by_dataset = results.groupby(["method", "dataset"], sort=False)[list(figures)]
+    by_dataset = results.drop(columns="seed").groupby(["method", "dataset"], sort=False)
     means = by_dataset.mean()
     print("\nmean over the data sets\n")
     print(means.groupby("method").mean().T.round(3).to_markdown())
