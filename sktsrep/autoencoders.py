@@ -52,6 +52,10 @@ class _VariationalAutoencoder(TrainingModule):
         self.log_variance = nn.Parameter(torch.zeros(()))
         self.monitor = EmbeddingMonitor(latent_dim)
 
+    def start(self, x):
+        """Take what the encoder needs from the data."""
+        self.encoder.start(x)
+
     def encode(self, x):
         """(batch, channels, time) -> mean and log variance (batch, latent_dim)."""
         latent = self.encoder(x).flatten(start_dim=1)

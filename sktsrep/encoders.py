@@ -36,9 +36,17 @@ class _JointEncoder(TrainingModule):
         self.augmentations = augmentations
         self.encoder = SeriesEncoder(out_dim=latent_dim, **backbone)
         self.joint_embedding = JointEmbedding(
-            objective, nn.Sequential(self.encoder, Pool()), 2 * latent_dim
+            objective, self._backbone(), 2 * latent_dim
         )
         self.monitor = EmbeddingMonitor(2 * latent_dim)
+
+    def _backbone(self):
+        return nn.Sequential(self.encoder, Pool())
+
+    def start(self, x):
+        """Take what encoder and target network need from the data."""
+        self.encoder.start(x)
+        self.joint_embedding.start(self._backbone())
 
     def embed(self, x, features):
         """Series -> summarised features (batch, n_features)."""
@@ -54,8 +62,7 @@ class _JointEncoder(TrainingModule):
         return self.joint_embedding(h, h_other, view, other)
 
     def after_step(self, progress):
-        backbone = nn.Sequential(self.encoder, Pool())
-        self.joint_embedding.follow(backbone, progress)
+        self.joint_embedding.follow(self._backbone(), progress)
 
     def epoch_metrics(self):
         return self.monitor.epoch_metrics()

@@ -753,8 +753,9 @@ class MaskedTransformer(nn.Module):
 class SeriesEncoder(nn.Module):
     """From standardised series to a latent map: STFT, then :class:`Encoder`.
 
-    Every frequency bin's real and imaginary parts are channels of a convolution over
-    the frames.
+    Every frequency bin's real and imaginary parts and its log amplitude are channels of
+    a convolution over the frames. Linear in the series, the parts are blind to what has
+    little power; logarithms are not, but know no sign.
 
     Parameters
     ----------
@@ -773,6 +774,10 @@ class SeriesEncoder(nn.Module):
     ----------
     sizes : list of int
         Frames of every stage, from fine to coarse; the last is the number of tokens.
+    in_channels : int
+        Real and imaginary parts of every channel and frequency bin.
+    log_mean : Tensor of shape (in_channels / 2, 1)
+        Mean log amplitudes of the training data, set by :meth:`start`.
     n_features : int
         Features of :meth:`embed`.
 
@@ -783,6 +788,9 @@ class SeriesEncoder(nn.Module):
     >>> encoder(torch.zeros(2, 1, 40)).shape, encoder.sizes
     (torch.Size([2, 4, 5]), [21, 10, 5])
     """
+
+    # Noise fills the logarithms of empty bins: at full weight it would drown the rest.
+    log_weight = 0.3
 
     def __init__(
         self,
@@ -808,24 +816,46 @@ class SeriesEncoder(nn.Module):
         n_maps = len(self.sizes) * (1 + n_blocks)
         n_bins = self.in_channels // 2
         self.n_features = 3 * (n_bins + n_maps * hidden_dim) + 7 * out_dim
+        self.register_buffer("log_mean", torch.zeros(n_bins, 1))
         self.encoder = Encoder(
-            self.in_channels, hidden_dim, out_dim, len(self.sizes), n_blocks
+            self.in_channels + n_bins, hidden_dim, out_dim, len(self.sizes), n_blocks
         )
+
+    @torch.no_grad()
+    def start(self, x):
+        """Learn the mean log amplitudes of standardised series (rows, channels, time).
+
+        Left in, they would be the same large number in every frame of every series.
+        """
+        total = sum(
+            self._log_amplitudes(self.spectrogram(rows)).mean(dim=-1).sum(dim=0)
+            for rows in x.split(256)
+        )  # (bins,)
+        self.log_mean.copy_(total.unsqueeze(1) / len(x))
 
     def spectrogram(self, x):
         """(batch, channels, time) -> (batch, in_channels, frames)."""
         return self.scale * self.stft(x).flatten(start_dim=1, end_dim=2)
 
-    def activations(self, x):
-        """Log amplitudes, output of every stage's entry and blocks, and latent map.
-
-        Convolutions of a spectrogram are blind to what has little power, logarithms
-        are not: common (base 10), with a floor at 1e-4 of white noise of variance 1.
-        """
-        spectrogram = self.spectrogram(x)
+    @staticmethod
+    def _log_amplitudes(spectrogram):
+        """Common logarithms, with a floor at 1e-4 of white noise of variance 1."""
         real, imaginary = spectrogram.chunk(2, dim=1)
-        amplitudes = (real.square() + imaginary.square() + 1e-8).log10() / 2
-        return [amplitudes, *self.encoder.activations(spectrogram)]
+        return (real.square() + imaginary.square() + 1e-8).log10() / 2
+
+    def log_amplitudes(self, spectrogram):
+        """(batch, in_channels, frames) -> (batch, bins, frames), about zero."""
+        return self._log_amplitudes(spectrogram) - self.log_mean
+
+    def _inputs(self, spectrogram, log_amplitudes):
+        return torch.cat([spectrogram, self.log_weight * log_amplitudes], dim=1)
+
+    def activations(self, x):
+        """Log amplitudes, output of every stage's entry and blocks, and latent map."""
+        spectrogram = self.spectrogram(x)
+        log_amplitudes = self.log_amplitudes(spectrogram)
+        inputs = self._inputs(spectrogram, log_amplitudes)
+        return [log_amplitudes, *self.encoder.activations(inputs)]
 
     def embed(self, x):
         """All activations, summarised over time: (batch, n_features)."""
@@ -838,9 +868,14 @@ class SeriesEncoder(nn.Module):
         summaries = [summarize(block) for block in blocks]
         return torch.cat([*summaries, summarize_latent(z)], dim=1)
 
+    def latent(self, spectrogram):
+        """(batch, in_channels, frames) -> (batch, out_dim, tokens)."""
+        log_amplitudes = self.log_amplitudes(spectrogram)
+        return self.encoder(self._inputs(spectrogram, log_amplitudes))
+
     def forward(self, x):
         """(batch, channels, time) -> (batch, out_dim, tokens)."""
-        return self.encoder(self.spectrogram(x))
+        return self.latent(self.spectrogram(x))
 
     def series(self, spectrogram, n_timepoints):
         """Inverse of :meth:`spectrogram`."""

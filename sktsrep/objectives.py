@@ -384,6 +384,11 @@ class JointEmbedding(nn.Module):
             targets = (self.target(view), self.target(view_prime))
         return self.objective.terms(z, z_prime, *targets)
 
+    def start(self, backbone):
+        """Begin with the target network equal to ``backbone`` and the projector."""
+        if self.target is not None:
+            self.target.follow(nn.Sequential(backbone, self.projector), momentum=0.0)
+
     def follow(self, backbone, progress):
         """Move the target network towards ``backbone`` and the projector."""
         if self.target is not None:

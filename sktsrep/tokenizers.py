@@ -73,12 +73,23 @@ class _Autoencoder(TrainingModule):
         )
         self.joint_embedding = None
         if objective is not None:
-            pooled = nn.Sequential(self.encoder, Pool())
-            self.joint_embedding = JointEmbedding(objective, pooled, 2 * code_dim)
+            self.joint_embedding = JointEmbedding(
+                objective, self._backbone(), 2 * code_dim
+            )
         self.monitor = EmbeddingMonitor(2 * code_dim)
 
+    def _backbone(self):
+        return nn.Sequential(self.encoder, Pool())
+
+    def start(self, x):
+        """Take what encoder, target network and codebook need from the data."""
+        self.encoder.start(x)
+        if self.joint_embedding is not None:
+            self.joint_embedding.start(self._backbone())
+        self._start_codebook(x)
+
     @torch.no_grad()
-    def start(self, x, max_vectors=20_000):
+    def _start_codebook(self, x, max_vectors=20_000):
         """Codes from data: k-means centres of the untrained encoder's output."""
         n_codes, code_dim = self.quantizer.codebook.shape
         rows = torch.randperm(len(x), device=x.device)
@@ -128,7 +139,7 @@ class _Autoencoder(TrainingModule):
     def forward(self, x):
         """Loss terms of standardised series (batch, channels, time)."""
         spectrogram = self.encoder.spectrogram(x)
-        z = self.encoder.encoder(spectrogram)
+        z = self.encoder.latent(spectrogram)
         z_q, _, terms = self.quantizer(z)
         decoded, series = self.decode(z_q)
         self.monitor(pool(z_q))
@@ -150,8 +161,7 @@ class _Autoencoder(TrainingModule):
 
     def after_step(self, progress):
         if self.joint_embedding is not None:
-            backbone = nn.Sequential(self.encoder, Pool())
-            self.joint_embedding.follow(backbone, progress)
+            self.joint_embedding.follow(self._backbone(), progress)
 
     def epoch_metrics(self):
         return self.quantizer.epoch_metrics() | self.monitor.epoch_metrics()

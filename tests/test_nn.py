@@ -171,6 +171,30 @@ def test_series_encoder_at_every_length(batch, channels, length, n_fft, max_toke
     assert_close(encoder.series(spectrogram, length), x, rtol=0, atol=1e-3)
 
 
+@given(rows=st.integers(1, 3), channels=st.integers(1, 2))
+def test_series_encoder_centres_log_amplitudes(rows, channels):
+    encoder = SeriesEncoder(channels, 30, out_dim=3, hidden_dim=16)
+    x = torch.randn(300 * rows, channels, 30)  # more than go through at once
+    encoder.start(x)
+    amplitudes = encoder.activations(x)[0]
+    assert_close(
+        amplitudes.mean(dim=(0, 2)), torch.zeros(5 * channels), atol=1e-5, rtol=0
+    )
+
+
+def test_latent_map_sees_what_has_little_power():
+    encoder = SeriesEncoder(1, 64, out_dim=8, hidden_dim=16)
+    time = torch.arange(64.0)
+    loud = (0.1 * time).sin().expand(2, 1, 64)
+    faint = torch.stack([1e-3 * (2 * time).sin(), 1e-2 * (2 * time).sin()]).unsqueeze(1)
+    encoder.start(loud + faint)
+    seen = encoder(loud + faint)
+    encoder.log_weight = 0.0
+    unseen = encoder(loud + faint)
+    difference = (seen[0] - seen[1]).abs().mean()
+    assert difference > 3 * (unseen[0] - unseen[1]).abs().mean()
+
+
 def test_decoder_mirrors_the_series_encoder():
     encoder = SeriesEncoder(2, 45, out_dim=3, max_tokens=8, hidden_dim=16)
     decoder = Decoder(3, 16, encoder.in_channels, encoder.sizes[::-1], n_blocks=1)

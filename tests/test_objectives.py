@@ -221,6 +221,16 @@ def test_byol_target_gets_no_gradient():
     assert head.predictor[0].weight.grad.abs().sum() > 0
 
 
+def test_byol_target_starts_where_the_data_put_the_backbone():
+    backbone = make_backbone()
+    backbone.register_buffer("mean", torch.zeros(3))
+    head = JointEmbedding(BYOL(projector_dim=8), backbone, 6)
+    backbone.mean += 1
+    head.start(backbone)
+    online = nn.Sequential(backbone, head.projector).state_dict()
+    assert_close(head.target.module.state_dict(), online)
+
+
 @pytest.mark.parametrize(
     ("progress", "momentum"), [(0.0, 0.9), (0.5, 0.95), (1.0, 1.0)]
 )
