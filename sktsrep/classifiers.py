@@ -74,7 +74,8 @@ class FineTunedClassifier(ClassifierMixin, TorchEstimator):
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, as in scikit-learn's classifiers.
     max_epochs : int or "auto", default="auto"
-        Passes over the data; "auto" makes about 500 optimiser steps.
+        Passes over the data; "auto" makes about 500 optimiser steps, of large data
+        up to 1250, a dozen passes.
     batch_size : int, default=64
         Series a step.
     lr : float, default=1e-3

@@ -74,7 +74,8 @@ class FCNClassifier(
     Parameters
     ----------
     max_epochs : int or "auto", default="auto"
-        Passes over the data; "auto" makes about 500 optimiser steps.
+        Passes over the data; "auto" makes about 500 optimiser steps, of large data
+        up to 1250, a dozen passes.
     batch_size : int, default=64
         Series a step.
     lr : float, default=1e-3

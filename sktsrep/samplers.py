@@ -95,7 +95,8 @@ class MaskGITSampler(TorchEstimator):
     dropout : float, default=0.1
         Probability of dropping activations in training.
     max_epochs : int or "auto", default="auto"
-        Passes over the data; "auto" makes about 1000 optimiser steps.
+        Passes over the data; "auto" makes about 1000 optimiser steps, of large data
+        up to 2500, a dozen passes.
     batch_size : int, default=128
         Series a step.
     lr : float, default=1e-3

@@ -232,7 +232,8 @@ class SSLVQTokenizer(SpectralEstimator):
     n_blocks : int, default=2
         Residual blocks a stage.
     max_epochs : int or "auto", default="auto"
-        Passes over the data; "auto" makes about 800 optimiser steps.
+        Passes over the data; "auto" makes about 800 optimiser steps, of large data
+        up to 2000, a dozen passes.
     batch_size : int, default=64
         Series a step.
     lr : float, default=1e-3

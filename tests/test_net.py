@@ -111,11 +111,19 @@ def test_early_stopping_needs_samples():
         tiny_tokenizer(early_stopping=True).fit(waves(n_samples=1)[0])
 
 
-def test_auto_epochs_bound_the_steps():
+@pytest.mark.parametrize(
+    ("steps", "n_epochs"),
+    [
+        (48, 16),
+        (30, 12),  # ten passes would do, a dozen are made
+        (6, 5),  # a dozen would be more than 2.5 times the steps
+    ],
+)
+def test_auto_epochs_bound_the_steps(steps, n_epochs):
     X, _ = waves(n_samples=33)
     tokenizer = tiny_tokenizer(max_epochs="auto")
-    tokenizer._auto_steps = 9  # 33 series in batches of 16 are three steps an epoch
-    assert tokenizer.fit(X).n_iter_ == 3
+    tokenizer._auto_steps = steps  # 33 series in batches of 16: three steps an epoch
+    assert tokenizer.fit(X).n_iter_ == n_epochs
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
