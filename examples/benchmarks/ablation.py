@@ -11,6 +11,7 @@ other series for the accuracy. One JSON line a run; safe to stop.
 import argparse
 import math
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sktsrep import SSLEncoder, SSLVQTokenizer
 from sktsrep.base import resolve_frames
+from sktsrep.nn import SeriesEncoder
 
 DATASETS = ["TwoPatterns", "ShapesAll", "FordA", "FaceAll:60", "SwedishLeaf:60"]
 MAX_SERIES = 1500
@@ -40,12 +42,14 @@ def estimators(n_timepoints, n_series, n_steps, seed):
     trained = {**common, "max_epochs": n_epochs}
     return {
         "SSLEncoder": SSLEncoder(**trained),
+        "SSLEncoder, parts only": SSLEncoder(**trained),
         "SSLEncoder crop": SSLEncoder(**trained, augmentations="crop"),
         "SSLEncoder untrained": SSLEncoder(**common, **UNTRAINED),
         "SSLEncoder untrained, window of two hops": SSLEncoder(
             **common, **UNTRAINED, n_fft=n_fft // 2, hop_length=hop_length
         ),
         "SSLVQTokenizer": SSLVQTokenizer(**trained),
+        "SSLVQTokenizer, parts only": SSLVQTokenizer(**trained),
         "SSLVQTokenizer crop": SSLVQTokenizer(**trained, augmentations="crop"),
         "SSLVQTokenizer ssl=None": SSLVQTokenizer(None, **trained),
         "SSLVQTokenizer ssl_weight=1": SSLVQTokenizer(**trained, ssl_weight=1.0),
@@ -102,6 +106,12 @@ def embeddings(estimator, X):
     return {level: values[:, features] for level, features in chosen.items()}
 
 
+def log_weight(arm):
+    """Context in which the encoder of an arm "parts only" sees no log amplitudes."""
+    weight = 0.0 if arm.endswith("parts only") else SeriesEncoder.log_weight
+    return mock.patch.object(SeriesEncoder, "log_weight", weight)
+
+
 def measure(data, dataset, arm, n_steps, seed):
     """Fit one representation and cross-validate a ridge probe: a row of the results."""
     X, y, fitted, splits = read(data, dataset)
@@ -134,7 +144,8 @@ def main():
         for arm in arguments.arms:
             if (dataset, arm) not in done:
                 figures = (dataset, arm, arguments.steps, arguments.seed)
-                append_row(arguments.out, measure(arguments.data, *figures))
+                with log_weight(arm):
+                    append_row(arguments.out, measure(arguments.data, *figures))
     results = pd.DataFrame(read_rows(arguments.out)).set_index(["method", "dataset"])
     for level in results.columns.drop("seed"):
         table = results[level].unstack().dropna(how="all")
