@@ -828,24 +828,23 @@ class SeriesEncoder(nn.Module):
         Left in, they would be the same large number in every frame of every series.
         """
         total = sum(
-            self._log_amplitudes(self.spectrogram(rows)).mean(dim=-1).sum(dim=0)
+            self.log_amplitudes(self.spectrogram(rows)).mean(dim=-1).sum(dim=0)
             for rows in x.split(256)
         )  # (bins,)
-        self.log_mean.copy_(total.unsqueeze(1) / len(x))
+        self.log_mean += total.unsqueeze(1) / len(x)
 
     def spectrogram(self, x):
         """(batch, channels, time) -> (batch, in_channels, frames)."""
         return self.scale * self.stft(x).flatten(start_dim=1, end_dim=2)
 
-    @staticmethod
-    def _log_amplitudes(spectrogram):
-        """Common logarithms, with a floor at 1e-4 of white noise of variance 1."""
-        real, imaginary = spectrogram.chunk(2, dim=1)
-        return (real.square() + imaginary.square() + 1e-8).log10() / 2
-
     def log_amplitudes(self, spectrogram):
-        """(batch, in_channels, frames) -> (batch, bins, frames), about zero."""
-        return self._log_amplitudes(spectrogram) - self.log_mean
+        """(batch, in_channels, frames) -> (batch, bins, frames), centred.
+
+        Common logarithms, with a floor at 1e-4 of white noise of variance 1.
+        """
+        real, imaginary = spectrogram.chunk(2, dim=1)
+        power = real.square() + imaginary.square()
+        return (power + 1e-8).log10() / 2 - self.log_mean
 
     def _inputs(self, spectrogram, log_amplitudes):
         return torch.cat([spectrogram, self.log_weight * log_amplitudes], dim=1)
