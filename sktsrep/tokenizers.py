@@ -196,7 +196,8 @@ class SSLVQTokenizer(SpectralEstimator):
     augmentations : str, callable or list of those, default="shift"
         How a view is made: a preset's name (``"gauss"``, ``"slice"``, ``"warp"``,
         ``"crop"``, ``"shift"``) or functions of tensors, see
-        :mod:`sktsrep.augmentations`.
+        :mod:`sktsrep.augmentations`. "shift" moves series in time and adds noise of
+        0.02 standard deviations.
     n_codes : int, default=128
         Size of the codebook.
     code_dim : int, default=64

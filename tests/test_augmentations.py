@@ -324,6 +324,11 @@ def test_resolve_augmentations(augmentations, expected):
     assert resolve_augmentations(augmentations) == expected
 
 
+def test_shift_preset_adds_faint_noise():
+    shifted = augment(torch.zeros(50, 2, 100), resolve_augmentations("shift"))
+    assert shifted.std().item() == pytest.approx(0.02, rel=0.05)
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_resolve_augmentations_hands_out_no_shared_list(name):
     assert resolve_augmentations(name) == PRESETS[name]

@@ -27,6 +27,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sktsrep import SSLEncoder, SSLVQTokenizer
+from sktsrep.augmentations import time_shift
 from sktsrep.base import resolve_frames
 from sktsrep.nn import SeriesEncoder
 
@@ -42,14 +43,17 @@ def estimators(n_timepoints, n_series, n_steps, seed):
     trained = {**common, "max_epochs": n_epochs}
     return {
         "SSLEncoder": SSLEncoder(**trained),
-        "SSLEncoder, parts only": SSLEncoder(**trained),
+        "SSLEncoder, no noise": SSLEncoder(**trained, augmentations=time_shift),
+        "SSLEncoder, no noise, parts only": SSLEncoder(
+            **trained, augmentations=time_shift
+        ),
         "SSLEncoder crop": SSLEncoder(**trained, augmentations="crop"),
         "SSLEncoder untrained": SSLEncoder(**common, **UNTRAINED),
         "SSLEncoder untrained, window of two hops": SSLEncoder(
             **common, **UNTRAINED, n_fft=n_fft // 2, hop_length=hop_length
         ),
         "SSLVQTokenizer": SSLVQTokenizer(**trained),
-        "SSLVQTokenizer, parts only": SSLVQTokenizer(**trained),
+        "SSLVQTokenizer, no noise": SSLVQTokenizer(**trained, augmentations=time_shift),
         "SSLVQTokenizer crop": SSLVQTokenizer(**trained, augmentations="crop"),
         "SSLVQTokenizer ssl=None": SSLVQTokenizer(None, **trained),
         "SSLVQTokenizer ssl_weight=1": SSLVQTokenizer(**trained, ssl_weight=1.0),
