@@ -34,12 +34,17 @@ __all__ = [
     "clone_with_seed",
     "random_seed",
     "resolve_frames",
+    "shared_shape",
     "to_tensor",
     "validate_codes",
     "validate_series",
 ]
 
 _FLOATS = [np.float64, np.float32, np.float16]
+
+# Most that the variance of a shape shared by all series may be of the variance around
+# it: beside more than that, no network notices what tells series apart.
+_SHARED_LIMIT = 10.0
 
 # Rows a forward pass takes without gradient. The number is fixed and the last chunk is
 # filled up: matrix kernels differ in the last bit between batch sizes, and a row's
@@ -248,6 +253,40 @@ def resolve_frames(n_fft, hop_length, n_timepoints):
     return n_fft, hop_length
 
 
+def shared_shape(x):
+    """What series have in common, as far as it would drown what tells them apart.
+
+    Every channel's mean over all series and timepoints; and, where the mean series
+    varies in time by more than ten times the variance around it, as much of it as
+    leaves ten times.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n_samples, n_channels, n_timepoints)
+        Series.
+
+    Returns
+    -------
+    Tensor of shape (n_channels, n_timepoints)
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.tensor([[[-1.0, 1.0]], [[-3.0, 3.0]]])
+    >>> shared_shape(x)
+    tensor([[0., 0.]])
+    >>> shared_shape(x + torch.tensor([-98.0, 98.0]))
+    tensor([[-96.8377,  96.8377]])
+    """
+    mean = x.mean(dim=0)  # (channels, time)
+    level = mean.mean(dim=-1, keepdim=True)
+    shape = mean - level
+    power = shape.square().mean(dim=-1, keepdim=True)
+    allowed = _SHARED_LIMIT * (x - mean).square().mean(dim=(0, 2)).unsqueeze(1)
+    kept = torch.where(power > allowed, (allowed / power).sqrt(), 1.0)
+    return level + (1 - kept) * shape
+
+
 class TorchEstimator(CallbackSupportMixin, BaseEstimator):
     """Base of the estimators that hold a trained ``net_``."""
 
@@ -345,17 +384,17 @@ class SpectralEstimator(
         return stft.inverse(spectrogram, n_timepoints), stft
 
     def _fit_series(self, X):
-        """Learn shape and scale; standardised float32 series on the device."""
+        """Learn the data's mean and scale; standardised float32 series on the device."""
         if X.ndim == 4 and (X.shape[1] % 2 or X.shape[2] < 2):
             raise ValueError(
                 f"A spectrogram of shape {X.shape} has no real and imaginary parts: "
                 "use STFTTransformer(output='real_imag', flatten=False)."
             )
         series, stft = self._whole_hops(to_tensor(X, resolve_device(self.device)))
-        mean = series.double().mean(dim=(0, 2)).unsqueeze(1)  # (channels, 1)
-        scale = series.double().std(dim=(0, 2), correction=0).unsqueeze(1)
-        # Rounding leaves a constant series with a scale of about its own precision.
-        rounding = 10 * torch.finfo(series.dtype).eps * mean.abs()
+        mean = shared_shape(series.double())  # (channels, time)
+        scale = (series - mean).square().mean(dim=(0, 2)).sqrt().unsqueeze(1)
+        # Rounding leaves equal series with a scale of about their own precision.
+        rounding = 10 * torch.finfo(series.dtype).eps * mean.abs().amax(1, keepdim=True)
         self.mean_ = mean.cpu().numpy()
         self.scale_ = torch.where(scale > rounding, scale, 1.0).cpu().numpy()
         self._dtype = X.dtype

@@ -145,8 +145,12 @@ class SSLEncoder(SpectralEstimator):
         ``dur`` in seconds.
     n_iter_ : int
         Epochs trained.
-    mean_, scale_ : ndarray of shape (n_channels, 1)
-        Mean and standard deviation of the training data, by channel.
+    mean_ : ndarray of shape (n_channels, n_timepoints)
+        What is subtracted from series, extended to whole hops: every channel's mean
+        and, of a shape that all training series share, what exceeds ten times the
+        variance around it.
+    scale_ : ndarray of shape (n_channels, 1)
+        Standard deviation of what is left of the training data, by channel.
     sample_shape_ : tuple of int
         Shape of one sample in ``fit``.
     n_features_in_ : int

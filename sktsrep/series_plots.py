@@ -507,8 +507,10 @@ class AugmentationDisplay:
         """
         chosen = resolve_augmentations(estimator.augmentations)
         name = ", ".join(_name_of(function) for function in chosen)
+        X = as_collection(X)
+        mean = estimator.mean_[:, : X.shape[-1]]
         return cls.from_augmentations(
-            {name: chosen}, X, mean=estimator.mean_, scale=estimator.scale_, **params
+            {name: chosen}, X, mean=mean, scale=estimator.scale_, **params
         )
 
     @classmethod
@@ -538,9 +540,12 @@ class AugmentationDisplay:
             Which one is drawn.
         n_views : int, default=3
             Views an augmentation.
-        mean, scale : array-like of shape (n_channels, 1), default=None
-            Strengths are in units of ``scale``; None for the mean and the standard
-            deviation of ``X`` by channel.
+        mean : array-like of shape (n_channels, 1) or (n_channels, n_timepoints), \
+                default=None
+            Subtracted before; None for the mean of ``X`` by channel.
+        scale : array-like of shape (n_channels, 1), default=None
+            Strengths are in its units; None for the standard deviation of ``X`` by
+            channel.
         sampling_rate : float, default=None
             Timepoints a second.
         random_state : int, RandomState instance or None, default=None

@@ -164,3 +164,14 @@ def test_learns_to_reconstruct_and_to_tell_classes_apart():
     probe = make_pipeline(tokenizer, LogisticRegression()).fit(X[:80], y[:80])
     assert probe.score(X[80:], y[80:]) > 0.95
     assert tokenizer.history_["codebook_usage"].iloc[-1] > 0.8
+
+
+def test_reconstructs_what_tells_series_of_a_common_shape_apart():
+    differences, _ = waves(n_samples=120)
+    common = 100 * np.sin(np.linspace(0, 9, differences.shape[1]))
+    params = {"hidden_dim": 16, "code_dim": 16, "n_codes": 32, "max_epochs": 40}
+    params |= {"max_tokens": 16, "lr": 3e-3, "augmentations": "gauss"}
+    tokenizer = tiny_tokenizer(**params).fit(common + differences[:80])
+    decoded = tokenizer.reconstruct(common + differences[80:]) - common
+    error = np.square(decoded - differences[80:]).mean() / differences.var()
+    assert error < 0.5  # the common shape alone has 1
