@@ -10,6 +10,7 @@ other series for the accuracy. One JSON line a run; safe to stop.
 
 import argparse
 import math
+from contextlib import nullcontext
 from pathlib import Path
 from unittest import mock
 
@@ -26,7 +27,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sktsrep import SSLEncoder, SSLVQTokenizer
+from sktsrep import SSLEncoder, SSLVQTokenizer, base
 from sktsrep.augmentations import time_shift
 from sktsrep.base import resolve_frames
 from sktsrep.nn import SeriesEncoder
@@ -47,13 +48,16 @@ def estimators(n_timepoints, n_series, n_steps, seed):
         "SSLEncoder, no noise, parts only": SSLEncoder(
             **trained, augmentations=time_shift
         ),
+        "SSLEncoder, shared shape whole": SSLEncoder(**trained),
         "SSLEncoder crop": SSLEncoder(**trained, augmentations="crop"),
         "SSLEncoder untrained": SSLEncoder(**common, **UNTRAINED),
+        "SSLEncoder untrained, shared shape whole": SSLEncoder(**common, **UNTRAINED),
         "SSLEncoder untrained, window of two hops": SSLEncoder(
             **common, **UNTRAINED, n_fft=n_fft // 2, hop_length=hop_length
         ),
         "SSLVQTokenizer": SSLVQTokenizer(**trained),
         "SSLVQTokenizer, no noise": SSLVQTokenizer(**trained, augmentations=time_shift),
+        "SSLVQTokenizer, shared shape whole": SSLVQTokenizer(**trained),
         "SSLVQTokenizer crop": SSLVQTokenizer(**trained, augmentations="crop"),
         "SSLVQTokenizer ssl=None": SSLVQTokenizer(None, **trained),
         "SSLVQTokenizer ssl_weight=1": SSLVQTokenizer(**trained, ssl_weight=1.0),
@@ -110,10 +114,17 @@ def embeddings(estimator, X):
     return {level: values[:, features] for level, features in chosen.items()}
 
 
-def log_weight(arm):
-    """Context in which the encoder of an arm "parts only" sees no log amplitudes."""
-    weight = 0.0 if arm.endswith("parts only") else SeriesEncoder.log_weight
-    return mock.patch.object(SeriesEncoder, "log_weight", weight)
+def poorer(arm):
+    """Context in which an arm does without what no parameter turns off.
+
+    "parts only": the encoder sees no log amplitudes. "shared shape whole": nothing but
+    the mean is subtracted from series.
+    """
+    if arm.endswith("parts only"):
+        return mock.patch.object(SeriesEncoder, "log_weight", 0.0)
+    if arm.endswith("shared shape whole"):
+        return mock.patch.object(base, "_SHARED_LIMIT", math.inf)
+    return nullcontext()
 
 
 def measure(data, dataset, arm, n_steps, seed):
@@ -148,7 +159,7 @@ def main():
         for arm in arguments.arms:
             if (dataset, arm) not in done:
                 figures = (dataset, arm, arguments.steps, arguments.seed)
-                with log_weight(arm):
+                with poorer(arm):
                     append_row(arguments.out, measure(arguments.data, *figures))
     results = pd.DataFrame(read_rows(arguments.out)).set_index(["method", "dataset"])
     for level in results.columns.drop("seed"):

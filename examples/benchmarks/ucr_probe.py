@@ -139,10 +139,14 @@ def quantiser_figures(tokenizer, X_train, X_test):
     """Perplexity over the training part; reconstruction errors, standardised."""
     counts = np.bincount(tokenizer.encode(X_train).ravel(), minlength=tokenizer.n_codes)
     share = counts[counts > 0] / counts.sum()
+
+    def error(X):
+        return float(np.square(tokenizer.reconstruct(X) - X).mean() / X_train.var())
+
     return {
         "perplexity": float(np.exp(-(share * np.log(share)).sum())),
-        "train_error": -tokenizer.score(X_train),
-        "test_error": -tokenizer.score(X_test),
+        "train_error": error(X_train),
+        "test_error": error(X_test),
     }
 
 
