@@ -384,7 +384,7 @@ class SpectralEstimator(
         return stft.inverse(spectrogram, n_timepoints), stft
 
     def _fit_series(self, X):
-        """Learn the data's mean and scale; standardised float32 series on the device."""
+        """Learn mean and scale; standardised float32 series on the device."""
         if X.ndim == 4 and (X.shape[1] % 2 or X.shape[2] < 2):
             raise ValueError(
                 f"A spectrogram of shape {X.shape} has no real and imaginary parts: "
