@@ -127,6 +127,9 @@ def measure(path, arm, seed, device, threads, slow):
         for name, probe in probes(y_train, slow).items():
             probe.fit(train[level], y_train)
             row[f"{level} / {name}"] = probe.score(test[level], y_test)
+    if representation is None:
+        nearest = KNeighborsClassifier(1).fit(train["all"], y_train)
+        row["1-NN"] = nearest.score(test["all"], y_test)
     if isinstance(representation, SSLVQTokenizer):
         means = slice(representation.code_dim)
         svc = LinearSVC(C=1.0).fit(train["tokens"][:, means], y_train)
