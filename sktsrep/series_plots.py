@@ -606,5 +606,6 @@ def _name_of(item):
     """What to call a preset's name, a callable or a list of those."""
     if isinstance(item, (list, tuple)):
         return ", ".join(_name_of(part) for part in item)
+    item = getattr(item, "func", item)  # what a functools.partial calls
     name = item if isinstance(item, str) else getattr(item, "__name__", repr(item))
     return name.replace("_", " ")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from estimators import tiny_sampler, tiny_tokenizer, tiny_vae, waves
+from estimators import tiny_encoder, tiny_sampler, tiny_tokenizer, tiny_vae, waves
 from sklearn.frozen import FrozenEstimator
 from sklearn.random_projection import GaussianRandomProjection
 
@@ -422,6 +422,14 @@ def test_augmentations_of_an_estimator(data):
     same_data(display, same)
     with pytest.raises(ValueError, match="must name one of"):
         AugmentationDisplay.from_augmentations(["blur"], X)
+
+
+@pytest.mark.parametrize("n_timepoints", [48, 49])
+def test_augmentations_of_an_estimator_with_defaults(n_timepoints):
+    X, _ = waves(n_timepoints=n_timepoints)  # 49 is extended to whole hops inside
+    display = AugmentationDisplay.from_estimator(tiny_encoder().fit(X), X)
+    assert list(display.views) == ["time shift, gaussian noise"]
+    assert display.views["time shift, gaussian noise"].shape == (3, 1, n_timepoints)
 
 
 # ----------------------------------------------------------------------- training
