@@ -507,8 +507,7 @@ class AugmentationDisplay:
         """
         chosen = resolve_augmentations(estimator.augmentations)
         name = ", ".join(_name_of(function) for function in chosen)
-        X = as_collection(X)
-        mean = estimator.mean_[:, : X.shape[-1]]
+        mean = estimator.mean_[:, : np.shape(X)[-1]]
         return cls.from_augmentations(
             {name: chosen}, X, mean=mean, scale=estimator.scale_, **params
         )
