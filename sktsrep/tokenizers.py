@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sktsrep._net import fit_net
-from sktsrep.augmentations import augment, resolve_augmentations
+from sktsrep.augmentations import augment, resolve_augmentations, time_shift
 from sktsrep.base import (
     SpectralEstimator,
     all_or_nothing,
@@ -52,6 +52,7 @@ class _Autoencoder(TrainingModule):
         augmentations,
         ssl_weight,
         augmented_weight,
+        shift_probability,
         quantizer,
         codebook_init,
         **backbone,
@@ -62,6 +63,7 @@ class _Autoencoder(TrainingModule):
         self.augmentations = augmentations
         self.ssl_weight = ssl_weight
         self.augmented_weight = augmented_weight
+        self.shift_probability = shift_probability
         self.encoder = SeriesEncoder(out_dim=code_dim, **backbone)
         self.quantizer = VectorQuantizer(dim=code_dim, **quantizer)
         self.decoder = Decoder(
@@ -138,6 +140,7 @@ class _Autoencoder(TrainingModule):
 
     def forward(self, x):
         """Loss terms of standardised series (batch, channels, time)."""
+        x = self._shift_some(x)
         spectrogram = self.encoder.spectrogram(x)
         z = self.encoder.latent(spectrogram)
         z_q, _, terms = self.quantizer(z)
@@ -148,6 +151,11 @@ class _Autoencoder(TrainingModule):
         if self.joint_embedding is not None:
             terms |= self._joint_terms(x, z_q)
         return terms
+
+    def _shift_some(self, x):
+        # Few series are soon learnt by heart; moved, they are new at every step.
+        moved = torch.rand(len(x), 1, 1, device=x.device) < self.shift_probability
+        return torch.where(moved, time_shift(x), x)
 
     def _joint_terms(self, x, z_q):
         view = augment(x, self.augmentations)
@@ -220,6 +228,10 @@ class SSLVQTokenizer(SpectralEstimator):
         Weight of the self-supervised loss.
     augmented_weight : float, default=0.1
         Weight of the reconstruction of the augmented view.
+    shift_probability : float, default=0.5
+        Probability that a series is moved in time, as by
+        :func:`~sktsrep.augmentations.time_shift`, before it is encoded and
+        reconstructed in a training step; 0 for never.
     n_fft : int or "auto", default="auto"
         Length of the STFT's window in timepoints; "auto" is the smallest power of two,
         from 8 up, that makes no more than 64 hops. Spectrograms bring their own.
@@ -327,6 +339,7 @@ class SSLVQTokenizer(SpectralEstimator):
         "orthogonal_weight": [Interval(Real, 0, None, closed="left")],
         "ssl_weight": [Interval(Real, 0, None, closed="left")],
         "augmented_weight": [Interval(Real, 0, None, closed="left")],
+        "shift_probability": [Interval(Real, 0, 1, closed="both")],
         **SpectralEstimator._parameter_constraints,
     }
 
@@ -347,6 +360,7 @@ class SSLVQTokenizer(SpectralEstimator):
         orthogonal_weight=0.0,
         ssl_weight=0.1,
         augmented_weight=0.1,
+        shift_probability=0.5,
         n_fft="auto",
         hop_length=None,
         max_tokens=32,
@@ -381,6 +395,7 @@ class SSLVQTokenizer(SpectralEstimator):
         self.orthogonal_weight = orthogonal_weight
         self.ssl_weight = ssl_weight
         self.augmented_weight = augmented_weight
+        self.shift_probability = shift_probability
         self.n_fft = n_fft
         self.hop_length = hop_length
         self.max_tokens = max_tokens
@@ -454,6 +469,7 @@ class SSLVQTokenizer(SpectralEstimator):
             augmentations=resolve_augmentations(self.augmentations),
             ssl_weight=self.ssl_weight,
             augmented_weight=self.augmented_weight,
+            shift_probability=self.shift_probability,
             codebook_init=self.codebook_init,
             quantizer=dict(
                 n_codes=self.n_codes,
