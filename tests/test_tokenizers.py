@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from estimators import tiny_tokenizer, waves
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -119,10 +120,31 @@ def test_augmentations(augmentations):
     assert tiny_tokenizer(augmentations=augmentations).fit(X).n_iter_ == 2
 
 
+@pytest.mark.parametrize(("probability", "share"), [(0.0, 0.0), (0.5, 0.5), (1.0, 1.0)])
+def test_series_are_moved_with_a_probability(probability, share):
+    x = torch.arange(150.0).expand(1000, 1, 150)
+    tokenizer = tiny_tokenizer(shift_probability=probability).fit(waves()[0])
+    moved = tokenizer.net_.module_._shift_some(x)
+    kept = (moved == x).all(dim=-1).float().mean().item()
+    assert 1 - kept == pytest.approx(share, abs=0.05)  # one move in 150 is by nothing
+    assert (moved.diff().abs() == 1).all()  # mirrored at the ends, without a jump
+
+
+def test_moved_series_are_what_is_reconstructed():
+    X, _ = waves()
+    module = tiny_tokenizer(shift_probability=1.0).fit(X).net_.module_.eval()
+    x = torch.ones(4, 1, X.shape[-1])  # looks the same wherever it is moved
+    ramp = torch.linspace(-1, 1, X.shape[-1]).expand(4, 1, -1)
+    losses = [module(series)["time_loss"].item() for series in (x, x, ramp, ramp)]
+    assert losses[0] == losses[1]
+    assert losses[2] != losses[3]
+
+
 @pytest.mark.parametrize(
     ("params", "match"),
     [
         ({"ssl": "magic"}, "'ssl' parameter"),
+        ({"shift_probability": 1.5}, "'shift_probability' parameter"),
         ({"augmentations": "magic"}, "augmentations must name one of"),
         ({"max_epochs": 0}, "'max_epochs' parameter"),
         ({"n_codes": 1}, "'n_codes' parameter"),

@@ -60,6 +60,9 @@ def estimators(n_timepoints, n_series, n_steps, seed):
         "SSLVQTokenizer, shared shape whole": SSLVQTokenizer(**trained),
         "SSLVQTokenizer crop": SSLVQTokenizer(**trained, augmentations="crop"),
         "SSLVQTokenizer ssl=None": SSLVQTokenizer(None, **trained),
+        "SSLVQTokenizer shift_probability=0": SSLVQTokenizer(
+            **trained, shift_probability=0.0
+        ),
         "SSLVQTokenizer ssl_weight=1": SSLVQTokenizer(**trained, ssl_weight=1.0),
         "SSLVQTokenizer n_codes=32": SSLVQTokenizer(**trained, n_codes=32),
         "SSLVQTokenizer max_tokens=8": SSLVQTokenizer(**trained, max_tokens=8),
