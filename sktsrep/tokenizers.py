@@ -231,7 +231,7 @@ class SSLVQTokenizer(SpectralEstimator):
     shift_probability : float, default=0.5
         Probability that a series is moved in time, as by
         :func:`~sktsrep.augmentations.time_shift`, before it is encoded and
-        reconstructed in a training step; 0 for never.
+        reconstructed in ``fit``, held-out series included; 0 for never.
     n_fft : int or "auto", default="auto"
         Length of the STFT's window in timepoints; "auto" is the smallest power of two,
         from 8 up, that makes no more than 64 hops. Spectrograms bring their own.
