@@ -5,7 +5,6 @@ from numbers import Integral
 from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
 from sklearn.utils._param_validation import Interval, StrOptions
-from torch import nn
 
 from sktsrep._net import fit_net
 from sktsrep.augmentations import augment, resolve_augmentations
@@ -17,7 +16,6 @@ from sktsrep.base import (
 )
 from sktsrep.nn import (
     EmbeddingMonitor,
-    Pool,
     SeriesEncoder,
     TrainingModule,
     pool,
@@ -35,18 +33,13 @@ class _JointEncoder(TrainingModule):
         super().__init__()
         self.augmentations = augmentations
         self.encoder = SeriesEncoder(out_dim=latent_dim, **backbone)
-        self.joint_embedding = JointEmbedding(
-            objective, self._backbone(), 2 * latent_dim
-        )
+        self.joint_embedding = JointEmbedding(objective, self.encoder, latent_dim)
         self.monitor = EmbeddingMonitor(2 * latent_dim)
-
-    def _backbone(self):
-        return nn.Sequential(self.encoder, Pool())
 
     def start(self, x):
         """Take what encoder and target network need from the data."""
         self.encoder.start(x)
-        self.joint_embedding.start(self._backbone())
+        self.joint_embedding.start(self.encoder)
 
     def embed(self, x, features):
         """Series -> summarised features (batch, n_features)."""
@@ -57,12 +50,12 @@ class _JointEncoder(TrainingModule):
     def forward(self, x):
         """Loss terms of standardised series (batch, channels, time)."""
         view, other = (augment(x, self.augmentations) for _ in range(2))
-        h, h_other = pool(self.encoder(view)), pool(self.encoder(other))
-        self.monitor(h)
-        return self.joint_embedding(h, h_other, view, other)
+        z, z_other = self.encoder(view), self.encoder(other)
+        self.monitor(pool(z))
+        return self.joint_embedding(z, z_other, view, other)
 
     def after_step(self, progress):
-        self.joint_embedding.follow(self._backbone(), progress)
+        self.joint_embedding.follow(self.encoder, progress)
 
     def epoch_metrics(self):
         return self.monitor.epoch_metrics()

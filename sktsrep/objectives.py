@@ -21,7 +21,7 @@ from sktsrep.functional import (
     vibcreg_terms,
     vicreg_terms,
 )
-from sktsrep.nn import IterNorm, MovingAverage, Projector
+from sktsrep.nn import IterNorm, MovingAverage, Pool, Projector, pool
 
 __all__ = [
     "BYOL",
@@ -335,62 +335,65 @@ def resolve_objective(ssl):
 
 
 class JointEmbedding(nn.Module):
-    """What an objective adds to a backbone: projector, predictor, target network.
+    """What an objective adds to an encoder: projector, predictor, target network.
+
+    Feature maps are pooled over time (mean and maximum) and projected; the objective
+    compares the projections.
 
     Parameters
     ----------
     objective : Objective
         The method.
-    backbone : nn.Module
-        Maps a view to its features (batch, n_features). Only a target network copies
-        it; it is not trained from here.
-    n_features : int
-        Features of the backbone.
+    encoder : nn.Module
+        Maps a view to its feature map (batch, n_channels, time). Only a target network
+        copies it; it is not trained from here.
+    n_channels : int
+        Channels of the feature map.
 
     Examples
     --------
     >>> import torch
-    >>> head = JointEmbedding(SimCLR(projector_dim=8), torch.nn.Flatten(), 6)
+    >>> encoder = torch.nn.Conv1d(1, 3, kernel_size=1)
+    >>> head = JointEmbedding(SimCLR(projector_dim=8), encoder, 3)
     >>> view, other = torch.randn(2, 4, 1, 6)
-    >>> list(head(view.flatten(1), other.flatten(1), view, other))
+    >>> list(head(encoder(view), encoder(other), view, other))
     ['contrastive_loss']
     """
 
-    def __init__(self, objective, backbone, n_features):
+    def __init__(self, objective, encoder, n_channels):
         super().__init__()
         self.objective = objective
-        dims = [n_features] + 3 * [objective.projector_dim]
+        dims = [2 * n_channels] + 3 * [objective.projector_dim]
         self.projector = Projector(dims, objective.make_last_norm())
         self.predictor = objective.make_predictor()
         has_target = objective.target_momentum(0.0) is not None
-        self.target = (
-            MovingAverage(nn.Sequential(backbone, self.projector))
-            if has_target
-            else None
-        )
+        self.target = MovingAverage(self._online(encoder)) if has_target else None
 
-    def forward(self, h, h_prime, view, view_prime):
-        """Loss terms of the features ``h``, ``h_prime`` that the views gave."""
+    def _online(self, encoder):
+        return nn.Sequential(encoder, Pool(), self.projector)
+
+    def forward(self, z, z_prime, view, view_prime):
+        """Loss terms of the feature maps ``z``, ``z_prime`` that the views gave."""
         # Correlations and whitening need more than bfloat16's eight bits.
-        with torch.autocast(h.device.type, enabled=False):
-            return self._terms(h.float(), h_prime.float(), view, view_prime)
+        with torch.autocast(z.device.type, enabled=False):
+            return self._terms(z.float(), z_prime.float(), view, view_prime)
 
-    def _terms(self, h, h_prime, view, view_prime):
-        z, z_prime = self.projector(h), self.projector(h_prime)
+    def _terms(self, z, z_prime, view, view_prime):
+        p, p_prime = self.projector(pool(z)), self.projector(pool(z_prime))
         if self.predictor is not None:
-            z, z_prime = self.predictor(z), self.predictor(z_prime)
+            p, p_prime = self.predictor(p), self.predictor(p_prime)
         targets = ()
         if self.target is not None:
             targets = (self.target(view), self.target(view_prime))
-        return self.objective.terms(z, z_prime, *targets)
+        return self.objective.terms(p, p_prime, *targets)
 
-    def start(self, backbone):
-        """Begin with the target network equal to ``backbone`` and the projector."""
+    def start(self, encoder):
+        """Begin with the target network equal to ``encoder`` and the projector."""
         if self.target is not None:
-            self.target.follow(nn.Sequential(backbone, self.projector), momentum=0.0)
+            self.target.follow(self._online(encoder), momentum=0.0)
 
-    def follow(self, backbone, progress):
-        """Move the target network towards ``backbone`` and the projector."""
+    def follow(self, encoder, progress):
+        """Move the target network towards ``encoder`` and the projector."""
         if self.target is not None:
-            online = nn.Sequential(backbone, self.projector)
-            self.target.follow(online, self.objective.target_momentum(progress))
+            momentum = self.objective.target_momentum(progress)
+            self.target.follow(self._online(encoder), momentum)

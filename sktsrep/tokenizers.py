@@ -10,7 +10,6 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
 from sktsrep._net import fit_net
 from sktsrep.augmentations import augment, resolve_augmentations, time_shift
@@ -24,7 +23,6 @@ from sktsrep.base import (
 from sktsrep.nn import (
     Decoder,
     EmbeddingMonitor,
-    Pool,
     SeriesEncoder,
     TrainingModule,
     VectorQuantizer,
@@ -75,19 +73,14 @@ class _Autoencoder(TrainingModule):
         )
         self.joint_embedding = None
         if objective is not None:
-            self.joint_embedding = JointEmbedding(
-                objective, self._backbone(), 2 * code_dim
-            )
+            self.joint_embedding = JointEmbedding(objective, self.encoder, code_dim)
         self.monitor = EmbeddingMonitor(2 * code_dim)
-
-    def _backbone(self):
-        return nn.Sequential(self.encoder, Pool())
 
     def start(self, x):
         """Take what encoder, target network and codebook need from the data."""
         self.encoder.start(x)
         if self.joint_embedding is not None:
-            self.joint_embedding.start(self._backbone())
+            self.joint_embedding.start(self.encoder)
         self._start_codebook(x)
 
     @torch.no_grad()
@@ -164,12 +157,12 @@ class _Autoencoder(TrainingModule):
         if self.augmented_weight:
             series = self.decode(z_view)[1]
             terms["augmented_loss"] = self.augmented_weight * F.mse_loss(series, view)
-        joint = self.joint_embedding(pool(z_q), pool(z_view), x, view)
+        joint = self.joint_embedding(z_q, z_view, x, view)
         return terms | {name: self.ssl_weight * term for name, term in joint.items()}
 
     def after_step(self, progress):
         if self.joint_embedding is not None:
-            self.joint_embedding.follow(self._backbone(), progress)
+            self.joint_embedding.follow(self.encoder, progress)
 
     def epoch_metrics(self):
         return self.quantizer.epoch_metrics() | self.monitor.epoch_metrics()

@@ -31,7 +31,7 @@ def test_every_objective_trains_the_encoder(ssl):
 def test_byol_target_follows_the_encoder():
     X, _ = waves()
     module = tiny_encoder(ssl=BYOL(momentum=0.0)).fit(X).net_.module_
-    target = module.joint_embedding.target.module[0][0]  # backbone, encoder
+    target = module.joint_embedding.target.module[0]  # encoder, pool, projector
     online = module.encoder.state_dict()
     # Momentum grows to 1: the target ends between the start and the online network.
     gap = max(

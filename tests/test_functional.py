@@ -17,7 +17,6 @@ from torch.distributions import Normal, kl_divergence
 
 from sktsrep.functional import (
     MASK_SCHEDULES,
-    _squared_norm_of_product,
     barlow_twins_terms,
     byol_terms,
     codebook_lookup,
@@ -42,6 +41,7 @@ from sktsrep.functional import (
     vibcreg_terms,
     vicreg_terms,
 )
+from sktsrep.functional.joint_embedding import _squared_norm_of_product
 
 seeds = st.integers(0, 2**32 - 1)
 small = st.integers(1, 9)

@@ -9,7 +9,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from sktsrep import functional
-from sktsrep.nn import IterNorm
+from sktsrep.nn import IterNorm, Pool
 from sktsrep.objectives import (
     BYOL,
     OBJECTIVES,
@@ -32,15 +32,15 @@ def seeded():
         yield
 
 
-def make_backbone():
-    return nn.Sequential(nn.Flatten(), nn.Linear(10, 6), nn.Tanh())
+def make_encoder():
+    return nn.Sequential(nn.Conv1d(2, 3, kernel_size=1), nn.Tanh())
 
 
-def run(head, backbone, batch=8):
+def run(head, encoder, batch=8):
     """Loss terms of two noisy views of a random batch of series."""
     series = torch.randn(batch, 2, 5)
     views = series + 0.1 * torch.randn(2, batch, 2, 5)
-    return head(*(backbone(view) for view in views), *views)
+    return head(*(encoder(view) for view in views), *views)
 
 
 # --------------------------------------------------------------------------- parameters
@@ -151,52 +151,52 @@ def test_an_objective_must_define_its_terms():
 
 @every_objective
 @pytest.mark.parametrize("batch", [2, 8])
-def test_terms_are_finite_and_train_projector_and_backbone(cls, batch):
-    backbone = make_backbone()
-    head = JointEmbedding(cls(projector_dim=8), backbone, 6)
-    terms = run(head, backbone, batch)
+def test_terms_are_finite_and_train_projector_and_encoder(cls, batch):
+    encoder = make_encoder()
+    head = JointEmbedding(cls(projector_dim=8), encoder, 3)
+    terms = run(head, encoder, batch)
     assert all(name.endswith("_loss") for name in terms)
     sum(terms.values()).backward()
-    learners = [*backbone.parameters(), *head.projector.parameters()]
+    learners = [*encoder.parameters(), *head.projector.parameters()]
     assert all(term.isfinite() and term.shape == () for term in terms.values())
     assert all(parameter.grad.isfinite().all() for parameter in learners)
-    assert backbone[1].weight.grad.abs().sum() > 0
+    assert encoder[0].weight.grad.abs().sum() > 0
     assert head.projector[0].weight.grad.abs().sum() > 0
 
 
 @every_objective
 def test_a_few_steps_lower_the_loss(cls):
-    backbone = make_backbone()
-    head = JointEmbedding(cls(projector_dim=8), backbone, 6)
-    learners = {*backbone.parameters(), *head.parameters()}
+    encoder = make_encoder()
+    head = JointEmbedding(cls(projector_dim=8), encoder, 3)
+    learners = {*encoder.parameters(), *head.parameters()}
     optimizer = torch.optim.Adam([p for p in learners if p.requires_grad], lr=3e-3)
     losses = []
     for _ in range(60):
-        loss = sum(run(head, backbone, batch=32).values())
+        loss = sum(run(head, encoder, batch=32).values())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        head.follow(backbone, progress=0.0)
+        head.follow(encoder, progress=0.0)
         losses.append(loss.item())
     assert sum(losses[-10:]) < 0.95 * sum(losses[:10])
 
 
 @every_objective
 def test_head_pickles(cls):
-    backbone = make_backbone()
-    head = JointEmbedding(cls(projector_dim=8), backbone, 6).eval()
-    again, features = pickle.loads(pickle.dumps(head)), torch.randn(2, 4, 6)
+    encoder = make_encoder()
+    head = JointEmbedding(cls(projector_dim=8), encoder, 3).eval()
+    again, maps = pickle.loads(pickle.dumps(head)), torch.randn(2, 4, 3, 5)
     views = torch.randn(2, 4, 2, 5)
-    assert_close(again(*features, *views), head(*features, *views))
+    assert_close(again(*maps, *views), head(*maps, *views))
 
 
 @every_objective
 def test_head_has_what_its_objective_asks_for(cls):
-    head = JointEmbedding(cls(projector_dim=8), make_backbone(), 6)
+    head = JointEmbedding(cls(projector_dim=8), make_encoder(), 3)
     assert (head.target is not None) == (cls is BYOL)
     assert (head.predictor is not None) == (cls is BYOL)
     assert isinstance(head.projector[-1], IterNorm) == (cls is VIbCReg)
-    head.follow(make_backbone(), progress=0.5)
+    head.follow(make_encoder(), progress=0.5)
 
 
 def test_a_new_method_is_one_class():
@@ -207,42 +207,42 @@ def test_a_new_method_is_one_class():
         def terms(self, z, z_prime):
             return {"distance_loss": (z - z_prime).square().mean()}
 
-    backbone = make_backbone()
-    head = JointEmbedding(resolve_objective(Distance()), backbone, 6)
-    assert list(run(head, backbone)) == ["distance_loss"]
+    encoder = make_encoder()
+    head = JointEmbedding(resolve_objective(Distance()), encoder, 3)
+    assert list(run(head, encoder)) == ["distance_loss"]
 
 
 def test_byol_target_gets_no_gradient():
-    backbone = make_backbone()
-    head = JointEmbedding(BYOL(projector_dim=8), backbone, 6)
-    sum(run(head, backbone).values()).backward()
+    encoder = make_encoder()
+    head = JointEmbedding(BYOL(projector_dim=8), encoder, 3)
+    sum(run(head, encoder).values()).backward()
     assert not any(parameter.requires_grad for parameter in head.target.parameters())
     assert all(parameter.grad is None for parameter in head.target.parameters())
     assert head.predictor[0].weight.grad.abs().sum() > 0
 
 
-def test_byol_target_starts_where_the_data_put_the_backbone():
-    backbone = make_backbone()
-    backbone.register_buffer("mean", torch.zeros(3))
-    head = JointEmbedding(BYOL(projector_dim=8), backbone, 6)
-    backbone.mean += 1
-    head.start(backbone)
-    online = nn.Sequential(backbone, head.projector).state_dict()
+def test_byol_target_starts_where_the_data_put_the_encoder():
+    encoder = make_encoder()
+    encoder.register_buffer("mean", torch.zeros(3))
+    head = JointEmbedding(BYOL(projector_dim=8), encoder, 3)
+    encoder.mean += 1
+    head.start(encoder)
+    online = nn.Sequential(encoder, Pool(), head.projector).state_dict()
     assert_close(head.target.module.state_dict(), online)
 
 
 @pytest.mark.parametrize(
     ("progress", "momentum"), [(0.0, 0.9), (0.5, 0.95), (1.0, 1.0)]
 )
-def test_byol_target_follows_backbone_and_projector(progress, momentum):
-    backbone = make_backbone()
-    head = JointEmbedding(BYOL(momentum=0.9, projector_dim=8), backbone, 6)
-    online = nn.Sequential(backbone, head.projector)
+def test_byol_target_follows_encoder_and_projector(progress, momentum):
+    encoder = make_encoder()
+    head = JointEmbedding(BYOL(momentum=0.9, projector_dim=8), encoder, 3)
+    online = nn.Sequential(encoder, Pool(), head.projector)
     before = [parameter.clone() for parameter in head.target.parameters()]
     for start, parameter in zip(before, online.parameters(), strict=True):
         assert torch.equal(start, parameter)
         nn.init.normal_(parameter)
-    head.follow(backbone, progress)
+    head.follow(encoder, progress)
     pairs = zip(before, online.parameters(), head.target.parameters(), strict=True)
     for start, parameter, target in pairs:
         assert_close(target, (momentum * start + (1 - momentum) * parameter).detach())

@@ -7,34 +7,34 @@ import pytest
 
 import sktsrep
 
-MODULES = {path.stem: path for path in Path(sktsrep.__file__).parent.glob("*.py")}
+ROOT = Path(sktsrep.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def layer_of(path):
+    """Module or package of the first level that a file belongs to."""
+    return path.relative_to(ROOT).with_suffix("").parts[0]
+
 
 LAYERS = {"functional", "augmentations", "nn", "objectives", "_net"}
 ESTIMATORS = {"preprocessing", "encoders", "tokenizers", "autoencoders"}
-SAMPLES = {"sample_features", "sample_distances", "sample_scores"}
 TOP = {"samplers", "classifiers", "fcn"}
 MAY_IMPORT = {
     "functional": set(),
     "augmentations": {"functional"},
-    "nn": {"functional", "augmentations"},
+    "nn": {"functional"},
     "objectives": {"functional", "nn"},
     "_net": LAYERS,
     "base": {"_net", "nn"},
     **{name: LAYERS | ESTIMATORS | {"base"} for name in ESTIMATORS},
     **{name: LAYERS | ESTIMATORS | {"base"} | TOP for name in TOP},
-    "sample_features": set(),
-    "sample_distances": {"sample_features"},
-    "sample_scores": {"sample_features"},
-    "evaluation": LAYERS | SAMPLES,
-    "metrics": LAYERS | SAMPLES | {"evaluation"},
-    "_plot_utils": set(),
-    "series_plots": LAYERS | {"_plot_utils"},
-    "training_plots": LAYERS | {"_plot_utils", "metrics"},
-    "plotting": {"_plot_utils", "metrics", "series_plots", "training_plots"},
-    "datasets": LAYERS,
-    "__init__": set(MODULES),
+    "metrics": LAYERS,
+    "plotting": LAYERS | {"metrics"},
+    "__init__": {layer_of(path) for path in FILES},
 }
-every_module = pytest.mark.parametrize("name", sorted(MODULES))
+every_file = pytest.mark.parametrize(
+    "path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix()
+)
 
 
 def imports(nodes):
@@ -47,41 +47,59 @@ def imports(nodes):
             yield from (f"{source}.{alias.name}" for alias in node.names)
 
 
-def parse(name):
-    return ast.parse(MODULES[name].read_text(encoding="utf-8"))
+def parse(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def imported_modules(name):
-    """Modules of the package that a module imports, also inside of functions."""
-    full_names = (full.split(".") for full in imports(ast.walk(parse(name))))
-    return {parts[1] for parts in full_names if parts[0] in {"sktsrep", ""}}
+def imported_modules(path):
+    """Dotted names inside the package that a file imports, also inside of functions."""
+    full_names = (full.split(".") for full in imports(ast.walk(parse(path))))
+    return {".".join(parts[1:]) for parts in full_names if parts[0] in {"sktsrep", ""}}
 
 
-@every_module
-def test_every_module_has_its_layer(name):
-    assert name in MAY_IMPORT
+def module_name(path):
+    """``nn.quantizer``; a package's ``__init__`` goes by the package's name."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
 
 
-@every_module
-def test_imports_look_downwards(name):
-    assert imported_modules(name) - {name} <= MAY_IMPORT.get(name, set())
+@every_file
+def test_every_module_has_its_layer(path):
+    assert layer_of(path) in MAY_IMPORT
+
+
+@every_file
+def test_imports_look_downwards(path):
+    layers = {name.split(".")[0] for name in imported_modules(path)}
+    assert layers - {layer_of(path)} <= MAY_IMPORT.get(layer_of(path), set())
+
+
+def modules_needed(path, names):
+    """Which of the modules a file imports from, its own excepted."""
+    needed = set()
+    for imported in imported_modules(path):
+        # ``nn.quantizer.VectorQuantizer`` means ``nn.quantizer``, not ``nn``.
+        prefixes = [name for name in names if f"{imported}.".startswith(f"{name}.")]
+        needed.add(max(prefixes, key=len, default=None))
+    return needed - {module_name(path), None}
 
 
 def test_imports_have_no_cycle():
-    left = {name: imported_modules(name) for name in MODULES}
+    names = {module_name(path) for path in FILES}
+    left = {module_name(path): modules_needed(path, names) for path in FILES}
     while left:
         free = {name for name, needs in left.items() if not needs & left.keys()}
         assert free, f"cycle among {sorted(left)}"
         left = {name: needs for name, needs in left.items() if name not in free}
 
 
-@every_module
-def test_only_the_net_knows_skorch(name):
-    packages = {full.split(".")[0] for full in imports(ast.walk(parse(name)))}
-    assert "skorch" not in packages or name == "_net"
+@every_file
+def test_only_the_net_knows_skorch(path):
+    packages = {full.split(".")[0] for full in imports(ast.walk(parse(path)))}
+    assert "skorch" not in packages or layer_of(path) == "_net"
 
 
-@every_module
-def test_optional_packages_are_imported_where_they_are_used(name):
-    packages = {full.split(".")[0] for full in imports(parse(name).body)}
+@every_file
+def test_optional_packages_are_imported_where_they_are_used(path):
+    packages = {full.split(".")[0] for full in imports(parse(path).body)}
     assert packages.isdisjoint({"aeon", "matplotlib", "umap"})

@@ -1,10 +1,4 @@
-"""Displays in the manner of scikit-learn's, drawn with matplotlib.
-
-A display holds the data of a picture. It is built by ``from_estimator`` or from arrays,
-and ``plot(ax=None)`` draws it, on the axes given or in a new figure, and keeps them as
-``ax_`` and ``figure_``. Colours are Okabe and Ito's; what they tell, markers, dashes or
-titles tell too.
-"""
+"""Picture of embeddings in the plane."""
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -16,31 +10,9 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
-from sktsrep._plot_utils import legend_beside, marker_styles, panels
-from sktsrep.series_plots import (
-    AugmentationDisplay,
-    ReconstructionDisplay,
-    SamplesDisplay,
-    SpectrogramDisplay,
-)
-from sktsrep.training_plots import (
-    CodebookDisplay,
-    DecodingDisplay,
-    HistoryDisplay,
-    MaskScheduleDisplay,
-)
+from sktsrep.plotting._utils import legend_beside, marker_styles, panels
 
-__all__ = [
-    "AugmentationDisplay",
-    "CodebookDisplay",
-    "DecodingDisplay",
-    "EmbeddingDisplay",
-    "HistoryDisplay",
-    "MaskScheduleDisplay",
-    "ReconstructionDisplay",
-    "SamplesDisplay",
-    "SpectrogramDisplay",
-]
+__all__ = ["EmbeddingDisplay"]
 
 
 def _umap(n_samples, random_state, **params):

@@ -10,29 +10,17 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 from scipy.linalg import svdvals
 from scipy.spatial.distance import pdist
-from sklearn.base import (
-    BaseEstimator,
-    clone,
-)
+from sklearn.base import BaseEstimator, clone
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import StrOptions, validate_params
 
-from sktsrep.sample_features import RandomConvolutionFeatures, check_pair, flatten
+from sktsrep.metrics.features import RandomConvolutionFeatures, check_pair, flatten
 
-__all__ = [
-    "DistanceEstimate",
-    "autocorrelation_difference",
-    "context_fid",
-    "frechet_distance",
-    "kurtosis_difference",
-    "marginal_difference",
-    "mmd",
-    "skewness_difference",
-]
+__all__ = ["DistanceEstimate", "context_fid", "frechet_distance", "mmd"]
+
 
 _N_SPLITS = 10  # random splits of the real data that a floor is the mean of
 
@@ -60,7 +48,7 @@ class DistanceEstimate(NamedTuple):
     n: int
 
 
-def _estimate(distance, real, generated, return_floor, random_state):
+def estimate(distance, real, generated, return_floor, random_state):
     """The distance; with its floor, both are means over random halves of the real."""
     if not return_floor:
         return float(distance(real, generated))
@@ -203,7 +191,7 @@ def frechet_distance(
     def distance(a, b):
         return _frechet_at_infinity(a, b, rng) if extrapolate else _frechet(a, b)
 
-    return _estimate(distance, real, generated, return_floor, rng)
+    return estimate(distance, real, generated, return_floor, rng)
 
 
 def context_fid(
@@ -335,221 +323,4 @@ def mmd(X, Y, gamma=None, *, unbiased=False, return_floor=False, random_state=0)
     def distance(a, b):
         return _squared_mmd(a, b, gamma, unbiased)
 
-    return _estimate(distance, real, generated, return_floor, rng)
-
-
-def marginal_difference(X_real, X_generated, *, return_floor=False, random_state=0):
-    """Wasserstein distance of the values at a timepoint, mean over all timepoints.
-
-    Parameters
-    ----------
-    X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
-            (n_samples, n_channels, n_timepoints)
-        Series.
-    return_floor : bool, default=False
-        Whether to return a :class:`DistanceEstimate` with the real-against-real floor.
-    random_state : int, RandomState instance or None, default=0
-        Draws the splits of the floor.
-
-    Returns
-    -------
-    float or DistanceEstimate
-        In the unit of the data.
-
-    Notes
-    -----
-    It has the purpose of TSGBench's marginal distribution difference, but no bins: the
-    numbers cannot be compared.
-
-    References
-    ----------
-    Ang et al. 2023, "TSGBench", arXiv 2309.03755, section 4.3.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sktsrep.metrics import marginal_difference
-    >>> X = np.arange(12.0).reshape(4, 3)
-    >>> round(marginal_difference(X, X[::-1] + 2), 6)
-    2.0
-    """
-    real, generated = (flatten(x) for x in check_pair(X_real, X_generated))
-
-    def distance(a, b):
-        columns = zip(a.T, b.T, strict=True)
-        return np.mean([stats.wasserstein_distance(u, v) for u, v in columns])
-
-    return _estimate(distance, real, generated, return_floor, random_state)
-
-
-def _autocorrelation(series, n_lags):
-    """Mean autocorrelation (n_channels, n_lags) at lags 1 to ``n_lags``."""
-    centred = series - series.mean(axis=-1, keepdims=True)
-    n_timepoints = series.shape[-1]
-    spectrum = np.abs(np.fft.rfft(centred, 2 * n_timepoints)) ** 2
-    covariance = np.fft.irfft(spectrum.mean(axis=0), 2 * n_timepoints)
-    variance = covariance[:, :1]
-    scale = np.square(series).mean(axis=(0, 2))[:, None] * n_timepoints
-    if (variance <= 1e-12 * scale).any():
-        raise ValueError(
-            "All series are constant in a channel: they have no autocorrelation."
-        )
-    return covariance[:, 1 : n_lags + 1] / variance
-
-
-def autocorrelation_difference(
-    X_real, X_generated, *, n_lags=None, return_floor=False, random_state=0
-):
-    """Mean absolute difference of the autocorrelation functions.
-
-    The autocovariances of all series of a channel are averaged before the division by
-    the variance, so that nearly constant series do no harm.
-
-    Parameters
-    ----------
-    X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
-            (n_samples, n_channels, n_timepoints)
-        Series of two timepoints or more.
-    n_lags : int, default=None
-        Lags 1 to ``n_lags`` are compared; None is half the length.
-    return_floor : bool, default=False
-        Whether to return a :class:`DistanceEstimate` with the real-against-real floor.
-    random_state : int, RandomState instance or None, default=0
-        Draws the splits of the floor.
-
-    Returns
-    -------
-    float or DistanceEstimate
-        Between 0 and 2.
-
-    Notes
-    -----
-    TSGBench takes the norm over lags and channels instead of the mean.
-
-    References
-    ----------
-    Ang et al. 2023, "TSGBench", arXiv 2309.03755, section 4.3.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sktsrep.metrics import autocorrelation_difference
-    >>> X = np.sin(np.linspace(0, 9, 48) + np.arange(20)[:, None])
-    >>> round(autocorrelation_difference(X, 5 - 3 * X), 6)
-    0.0
-    """
-    real, generated = check_pair(X_real, X_generated)
-    n_timepoints = real.shape[-1]
-    if n_lags is None:
-        n_lags = max(n_timepoints // 2, 1)
-    if not 1 <= n_lags < n_timepoints:
-        raise ValueError(
-            f"n_lags must lie between 1 and n_timepoints - 1 = {n_timepoints - 1}, got "
-            f"{n_lags} instead."
-        )
-
-    def distance(a, b):
-        gap = _autocorrelation(a, n_lags) - _autocorrelation(b, n_lags)
-        return np.abs(gap).mean()
-
-    return _estimate(distance, real, generated, return_floor, random_state)
-
-
-def _moment_difference(moment, X_real, X_generated, return_floor, random_state):
-    """Mean absolute difference of a moment of the values at a timepoint."""
-    real, generated = (flatten(x) for x in check_pair(X_real, X_generated, 2))
-    varies = np.ptp(real, axis=0) > 1e-9 * np.abs(real).max(axis=0)
-    if not varies.any():
-        raise ValueError("All real series are equal: they have no higher moments.")
-
-    def moments(x):
-        if (np.ptp(x, axis=0) <= 1e-9 * np.abs(x).max(axis=0)).any():
-            raise ValueError(
-                "Series are constant at a timepoint where the real ones vary: they "
-                "have no higher moments there."
-            )
-        return moment(x, axis=0)
-
-    def distance(a, b):
-        return np.abs(moments(a) - moments(b)).mean()
-
-    real, generated = real[:, varies], generated[:, varies]
-    return _estimate(distance, real, generated, return_floor, random_state)
-
-
-def skewness_difference(X_real, X_generated, *, return_floor=False, random_state=0):
-    """Mean absolute difference of the skewness of the values at a timepoint.
-
-    Parameters
-    ----------
-    X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
-            (n_samples, n_channels, n_timepoints)
-        Series, two or more on each side. Timepoints at which all real ones are equal
-        are left out.
-    return_floor : bool, default=False
-        Whether to return a :class:`DistanceEstimate` with the real-against-real floor.
-    random_state : int, RandomState instance or None, default=0
-        Draws the splits of the floor.
-
-    Returns
-    -------
-    float or DistanceEstimate
-
-    Notes
-    -----
-    TSGBench takes one skewness of all values of a channel, which no permutation in
-    time can change; this one is taken at every timepoint.
-
-    References
-    ----------
-    Ang et al. 2023, "TSGBench", arXiv 2309.03755, section 4.3.
-
-    Examples
-    --------
-    >>> from sktsrep.metrics import skewness_difference
-    >>> X = [[0.0], [0.0], [3.0]]
-    >>> round(skewness_difference(X, [[5.0], [8.0], [8.0]]), 4)  # 0.7071 and -0.7071
-    1.4142
-    """
-    return _moment_difference(
-        stats.skew, X_real, X_generated, return_floor, random_state
-    )
-
-
-def kurtosis_difference(X_real, X_generated, *, return_floor=False, random_state=0):
-    """Mean absolute difference of the kurtosis of the values at a timepoint.
-
-    Parameters
-    ----------
-    X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
-            (n_samples, n_channels, n_timepoints)
-        Series, two or more on each side. Timepoints at which all real ones are equal
-        are left out.
-    return_floor : bool, default=False
-        Whether to return a :class:`DistanceEstimate` with the real-against-real floor.
-    random_state : int, RandomState instance or None, default=0
-        Draws the splits of the floor.
-
-    Returns
-    -------
-    float or DistanceEstimate
-
-    Notes
-    -----
-    As for :func:`skewness_difference`, not TSGBench's number. The kurtosis of fewer
-    than some hundred series is mostly chance: look at the floor.
-
-    References
-    ----------
-    Ang et al. 2023, "TSGBench", arXiv 2309.03755, section 4.3.
-
-    Examples
-    --------
-    >>> from sktsrep.metrics import kurtosis_difference
-    >>> X = [[-1.0], [1.0], [0.0], [0.0]]
-    >>> round(kurtosis_difference(X, [[-1.0], [1.0], [-1.0], [1.0]]), 4)  # 2 and 1
-    1.0
-    """
-    return _moment_difference(
-        stats.kurtosis, X_real, X_generated, return_floor, random_state
-    )
+    return estimate(distance, real, generated, return_floor, rng)

@@ -1,9 +1,4 @@
-"""Figures of merit: functions of arrays that return a float or an array.
-
-Here are those of tokens and of embeddings, and scorers; those of samples are in
-:mod:`sktsrep.sample_distances` and :mod:`sktsrep.sample_scores`, the tables of all of
-them in :mod:`sktsrep.evaluation`. All can be imported from here.
-"""
+"""Information in tokens, and use of the codebook."""
 
 import math
 from numbers import Integral, Real
@@ -11,46 +6,24 @@ from numbers import Integral, Real
 import numpy as np
 import pandas as pd
 from scipy import stats
-from scipy.linalg import svdvals
-from scipy.spatial.distance import pdist
-from scipy.special import logsumexp
 from sklearn.metrics import mutual_info_score
-from sklearn.preprocessing import normalize
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from sklearn.utils.validation import column_or_1d
 
-from sktsrep import evaluation, sample_distances, sample_features, sample_scores
-from sktsrep.evaluation import *  # noqa: F403
-from sktsrep.sample_distances import *  # noqa: F403
-from sktsrep.sample_distances import frechet_distance, mmd
-from sktsrep.sample_features import *  # noqa: F403
-from sktsrep.sample_scores import *  # noqa: F403
-
 __all__ = [
-    "alignment",
     "codebook_correlation",
     "codebook_usage",
-    "effective_rank",
-    "effective_rank_scorer",
     "entropy",
-    "frechet_scorer",
     "kl_divergence",
-    "make_unsupervised_scorer",
-    "mmd_scorer",
     "mutual_information",
     "perplexity",
-    "perplexity_scorer",
-    "uniformity",
-    *evaluation.__all__,
-    *sample_distances.__all__,
-    *sample_features.__all__,
-    *sample_scores.__all__,
 ]
 
-# --------------------------------------------------------------------- information
 
 _BASE = [Interval(Real, 1, None, closed="neither")]
+
+
 _CORRECTION = [StrOptions({"miller_madow"}), None]
 
 
@@ -267,9 +240,6 @@ def mutual_information(
     return float(information / np.mean(entropies))
 
 
-# ----------------------------------------------------------------------- codebooks
-
-
 @validate_params(
     {
         "codes": ["array-like"],
@@ -333,219 +303,3 @@ def codebook_correlation(codebook):
             f"rows {constant.tolist()}."
         )
     return np.atleast_2d(np.corrcoef(codebook))
-
-
-# ---------------------------------------------------------------------- embeddings
-
-
-def _check_embeddings(Z, name="Z"):
-    return check_array(Z, dtype=np.float64, ensure_min_samples=2, input_name=name)
-
-
-def effective_rank(Z):
-    """Exponential of the entropy of the normalised singular values (RankMe).
-
-    Parameters
-    ----------
-    Z : array-like of shape (n_samples, n_features)
-        Embeddings of two series or more; they are centred first.
-
-    Returns
-    -------
-    float
-        At most the smaller of ``n_samples - 1`` and ``n_features``; near 1 after a
-        dimensional collapse, 0 when all rows are equal.
-
-    Notes
-    -----
-    RankMe [2]_ does not centre: on embeddings with a large mean, its figures are lower.
-    It depends on the number of series and the scale of the features.
-
-    References
-    ----------
-    .. [1] Roy, Vetterli 2007, "The effective rank".
-    .. [2] Garrido et al. 2023, "RankMe", arXiv 2210.02885.
-
-    Examples
-    --------
-    >>> from sktsrep.metrics import effective_rank
-    >>> round(effective_rank([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]), 6)
-    2.0
-    """
-    Z = _check_embeddings(Z)
-    singular = svdvals(Z - Z.mean(axis=0))
-    if singular[0] <= 1e-12 * np.abs(Z).max() * math.sqrt(Z.size):
-        return 0.0
-    return float(np.exp(stats.entropy(singular)))
-
-
-def _check_directions(Z, name="Z"):
-    """Embeddings of unit norm."""
-    Z = check_array(Z, dtype=np.float64, input_name=name)
-    if not Z.any(axis=1).all():
-        raise ValueError(f"{name} has rows of zeros, which have no direction.")
-    return normalize(Z)
-
-
-@validate_params(
-    {
-        "Z": ["array-like"],
-        "Z_prime": ["array-like"],
-        "power": [Interval(Real, 0, None, closed="neither")],
-    },
-    prefer_skip_nested_validation=True,
-)
-def alignment(Z, Z_prime, *, power=2):
-    """Mean distance of two views' embeddings on the unit sphere, to a power.
-
-    Parameters
-    ----------
-    Z, Z_prime : array-like of shape (n_samples, n_features)
-        Embeddings of two views; row by row they belong together.
-    power : float, default=2
-        Of the distance.
-
-    Returns
-    -------
-    float
-        0 for views of the same direction; at most ``2 ** power``.
-
-    References
-    ----------
-    Wang, Isola 2020, "Alignment and uniformity on the hypersphere", arXiv 2005.10242.
-
-    Examples
-    --------
-    >>> from sktsrep.metrics import alignment
-    >>> round(alignment([[1.0, 0.0]], [[0.0, 3.0]]), 6)
-    2.0
-    """
-    Z, Z_prime = _check_directions(Z), _check_directions(Z_prime, "Z_prime")
-    if Z.shape != Z_prime.shape:
-        raise ValueError(
-            f"Both views must have one shape, got {Z.shape} and {Z_prime.shape}."
-        )
-    return float((np.linalg.norm(Z - Z_prime, axis=1) ** power).mean())
-
-
-@validate_params(
-    {
-        "Z": ["array-like"],
-        "temperature": [Interval(Real, 0, None, closed="neither")],
-    },
-    prefer_skip_nested_validation=True,
-)
-def uniformity(Z, *, temperature=2):
-    r"""How evenly embeddings are spread over the unit sphere; low is even.
-
-    .. math:: \log E \exp(-t \|z - z'\|^2)
-
-    over all pairs of different rows.
-
-    Parameters
-    ----------
-    Z : array-like of shape (n_samples, n_features)
-        Embeddings of two series or more.
-    temperature : float, default=2
-        :math:`t`.
-
-    Returns
-    -------
-    float
-        At most 0, which means that all have one direction.
-
-    References
-    ----------
-    Wang, Isola 2020, "Alignment and uniformity on the hypersphere", arXiv 2005.10242.
-
-    Examples
-    --------
-    >>> from sktsrep.metrics import uniformity
-    >>> round(uniformity([[1.0, 0.0], [-2.0, 0.0]]), 6)  # -2 * 2 ** 2
-    -8.0
-    """
-    squared = pdist(_check_embeddings(_check_directions(Z)), "sqeuclidean")
-    return float(logsumexp(-temperature * squared) - math.log(len(squared)))
-
-
-# ------------------------------------------------------------------------- scorers
-
-
-class _UnsupervisedScorer:
-    """Scorer of what an estimator makes of ``X``; labels are ignored."""
-
-    def __init__(self, metric, response_method, sign, kwargs):
-        self.metric = metric
-        self.response_method = response_method
-        self.sign = sign
-        self.kwargs = kwargs
-
-    def __call__(self, estimator, X, y=None):
-        response = getattr(estimator, self.response_method)
-        if self.response_method == "sample":
-            value = self.metric(X, response(len(X), random_state=0), **self.kwargs)
-        else:
-            value = self.metric(response(X), **self.kwargs)
-        return self.sign * value
-
-    def __repr__(self):
-        arguments = [self.metric.__name__, f"response_method={self.response_method!r}"]
-        arguments += [f"greater_is_better={self.sign > 0}"]
-        arguments += [f"{name}={value!r}" for name, value in self.kwargs.items()]
-        return f"make_unsupervised_scorer({', '.join(arguments)})"
-
-
-@validate_params(
-    {
-        "metric": [callable],
-        "response_method": [StrOptions({"transform", "encode", "sample"})],
-        "greater_is_better": ["boolean"],
-    },
-    prefer_skip_nested_validation=True,
-)
-def make_unsupervised_scorer(
-    metric, *, response_method="transform", greater_is_better=True, **kwargs
-):
-    """Scorer without labels for ``GridSearchCV`` and ``cross_validate``.
-
-    It is to samplers and encoders what :func:`sklearn.metrics.make_scorer` is to
-    predictors.
-
-    Parameters
-    ----------
-    metric : callable
-        ``metric(X, samples)`` for ``"sample"``, ``metric(response)`` otherwise.
-    response_method : {"transform", "encode", "sample"}, default="transform"
-        What is scored: embeddings, tokens, or as many samples as ``X`` has series.
-    greater_is_better : bool, default=True
-        False turns the sign, so that higher is always better.
-    **kwargs
-        Further arguments of the metric.
-
-    Returns
-    -------
-    callable
-        With the signature ``(estimator, X, y=None)``.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn.decomposition import PCA
-    >>> from sktsrep.metrics import make_unsupervised_scorer, uniformity
-    >>> X = np.sin(np.linspace(0, 9, 48) + np.arange(20)[:, None])
-    >>> scorer = make_unsupervised_scorer(uniformity, greater_is_better=False)
-    >>> scorer(PCA(2).fit(X), X) > 0
-    True
-    """
-    sign = 1 if greater_is_better else -1
-    return _UnsupervisedScorer(metric, response_method, sign, kwargs)
-
-
-frechet_scorer = make_unsupervised_scorer(
-    frechet_distance, response_method="sample", greater_is_better=False
-)
-mmd_scorer = make_unsupervised_scorer(
-    mmd, response_method="sample", greater_is_better=False
-)
-effective_rank_scorer = make_unsupervised_scorer(effective_rank)
-perplexity_scorer = make_unsupervised_scorer(perplexity, response_method="encode")

@@ -23,31 +23,27 @@ from sklearn.utils import (
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from sktsrep.sample_distances import (
-    autocorrelation_difference,
-    context_fid,
-    frechet_distance,
-    kurtosis_difference,
-    marginal_difference,
-    mmd,
-    skewness_difference,
-)
-from sktsrep.sample_features import (
+from sktsrep.metrics.distances import context_fid, frechet_distance, mmd
+from sktsrep.metrics.features import (
     RandomConvolutionFeatures,
     check_pair,
     default_classifier,
 )
-from sktsrep.sample_scores import (
+from sktsrep.metrics.scores import (
     classification_accuracy_score,
     discriminative_score,
     inception_score,
     memorization_ratio,
     predictive_score,
 )
+from sktsrep.metrics.statistics import (
+    autocorrelation_difference,
+    kurtosis_difference,
+    marginal_difference,
+    skewness_difference,
+)
 
 __all__ = ["evaluate_representation", "evaluate_samples"]
-
-# ----------------------------------------------------------------- representations
 
 
 def _default_probes(labels):
@@ -246,9 +242,6 @@ def _majority_votes(X, tasks, folds, scorer):
             yield "majority vote", task, "majority vote", score
 
 
-# ------------------------------------------------------------------------- samples
-
-
 def _draw(sampler, n_samples, y, random_state):
     """Samples, and their classes where the sampler was told them."""
     conditional = len(getattr(sampler, "classes_", ())) > 0
@@ -338,14 +331,14 @@ def evaluate_samples(
         accuracy scores, the latter only of samplers that know classes.
     features : transformer, default=None
         Of the Frechet distance, fitted on the training part; None is
-        :class:`~sktsrep.sample_features.RandomConvolutionFeatures`.
+        :class:`~sktsrep.metrics.RandomConvolutionFeatures`.
     encoder : transformer, default=None
         Gives the embeddings of ``context_fid``, fitted on the training part; None
         leaves it out. For this and ``features``, a
         :class:`~sklearn.frozen.FrozenEstimator` stays as it is.
     classifier : classifier, default=None
         Of the scores with labels, as for
-        :func:`~sktsrep.sample_scores.classification_accuracy_score`.
+        :func:`~sktsrep.metrics.classification_accuracy_score`.
     random_state : int, RandomState instance or None, default=0
         Draws the samples.
 

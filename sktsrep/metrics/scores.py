@@ -3,9 +3,7 @@
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import stats
-from sklearn.base import (
-    clone,
-)
+from sklearn.base import clone
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics import mean_absolute_error
 from sklearn.model_selection import StratifiedKFold, cross_val_score
@@ -13,7 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import column_or_1d
 
-from sktsrep.sample_features import check_pair, default_classifier, flatten
+from sktsrep.metrics.features import check_pair, default_classifier, flatten
 
 __all__ = [
     "classification_accuracy_score",

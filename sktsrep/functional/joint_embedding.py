@@ -1,0 +1,386 @@
+"""Self-supervised losses of two views, and what goes with them.
+
+Every loss returns a dictionary of its weighted terms, so that a training history can
+show each of them; their sum is the loss. Shapes: ``z`` and ``z_prime`` are
+``(batch, features)``, the projections of two views.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+__all__ = [
+    "barlow_twins_terms",
+    "byol_terms",
+    "cosine_momentum",
+    "effective_rank",
+    "iterative_normalization",
+    "nt_xent_terms",
+    "vibcreg_terms",
+    "vicreg_terms",
+]
+
+
+def _squared_norm_of_product(a, b):
+    """Squared Frobenius norm of ``a.T @ b`` by the smaller of two Gram matrices.
+
+    ``||A^T B||^2 = <A A^T, B B^T>``, so that a batch smaller than the number of
+    features never needs the (features x features) matrix.
+    """
+    batch, features = a.shape
+    if batch < features:
+        return ((a @ a.T) * (b @ b.T)).sum()
+    return (a.T @ b).square().sum()
+
+
+def _standard_deviation(z, eps):
+    """Unbiased standard deviation of every feature; defined for a batch of one."""
+    centred = z - z.mean(dim=0)
+    variance = centred.square().sum(dim=0) / max(len(z) - 1, 1)
+    return (variance + eps).sqrt()
+
+
+def _variance_hinge(z, target=1.0, eps=1e-4):
+    return F.relu(target - _standard_deviation(z, eps)).mean()
+
+
+def barlow_twins_terms(z, z_prime, redundancy_weight=5e-3, eps=1e-5):
+    r"""Barlow Twins: the cross-correlation of two views becomes the identity.
+
+    .. math:: \sum_i (1 - C_{ii})^2 + \lambda \sum_{i \ne j} C_{ij}^2,\quad
+              C = \hat Z^T \hat Z' / B
+
+    where the columns of :math:`\hat Z` are standardised over the batch.
+
+    Parameters
+    ----------
+    z, z_prime : Tensor of shape (batch, features)
+        Projections of two views.
+    redundancy_weight : float
+        :math:`\lambda`.
+    eps : float
+        Added to the variances, so that constant features stay finite.
+
+    Returns
+    -------
+    dict of str to scalar Tensor
+        ``"invariance_loss"`` and ``"redundancy_loss"``.
+
+    References
+    ----------
+    Zbontar et al. 2021, "Barlow Twins", arXiv 2103.03230, equations 1 and 2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> z = torch.tensor([[1., 1.], [1., -1.], [-1., 1.], [-1., -1.]])
+    >>> bool(sum(barlow_twins_terms(z, z).values()) < 1e-8)
+    True
+    """
+    batch = len(z)
+
+    def standardise(x):
+        return (x - x.mean(dim=0)) / (x.var(dim=0, correction=0) + eps).sqrt()
+
+    z, z_prime = standardise(z), standardise(z_prime)
+    diagonal = (z * z_prime).mean(dim=0)  # (features,)
+    total = _squared_norm_of_product(z, z_prime) / batch**2
+    off_diagonal = (total - diagonal.square().sum()).clamp(min=0)
+    return {
+        "invariance_loss": (1 - diagonal).square().sum(),
+        "redundancy_loss": redundancy_weight * off_diagonal,
+    }
+
+
+def vicreg_terms(
+    z, z_prime, invariance_weight=25.0, variance_weight=25.0, covariance_weight=1.0
+):
+    r"""VICReg: invariance, a hinge on the variance, no covariance.
+
+    .. math:: \lambda s(Z, Z') + \mu [v(Z) + v(Z')] + \nu [c(Z) + c(Z')]
+
+    with :math:`s` the mean squared difference, :math:`v` the mean over features of
+    :math:`\max(0, 1 - \sqrt{\mathrm{Var} + \epsilon})` and
+    :math:`c = \sum_{i \ne j} \mathrm{Cov}_{ij}^2 / F`.
+
+    Parameters
+    ----------
+    z, z_prime : Tensor of shape (batch, features)
+        Projections of two views.
+    invariance_weight, variance_weight, covariance_weight : float
+        :math:`\lambda, \mu, \nu`.
+
+    Returns
+    -------
+    dict of str to scalar Tensor
+        ``"invariance_loss"``, ``"variance_loss"`` and ``"covariance_loss"``.
+
+    Notes
+    -----
+    As in the paper, the variance terms of both branches are **summed**. The authors'
+    code averages them: ``variance_weight=12.5`` gives its loss.
+
+    References
+    ----------
+    Bardes, Ponce, LeCun 2022, "VICReg", arXiv 2105.04906, equations 1 to 6.
+
+    Examples
+    --------
+    >>> import torch
+    >>> z = 2 * torch.tensor([[1., 1.], [1., -1.], [-1., 1.], [-1., -1.]])
+    >>> [round(float(v), 4) for v in vicreg_terms(z, z).values()]
+    [0.0, 0.0, 0.0]
+    """
+
+    def covariance(x):
+        batch, features = x.shape
+        centred = (x - x.mean(dim=0)) / math.sqrt(max(batch - 1, 1))
+        variances = centred.square().sum(dim=0)
+        total = _squared_norm_of_product(centred, centred)
+        return (total - variances.square().sum()).clamp(min=0) / features
+
+    return {
+        "invariance_loss": invariance_weight * F.mse_loss(z, z_prime),
+        "variance_loss": variance_weight
+        * (_variance_hinge(z) + _variance_hinge(z_prime)),
+        "covariance_loss": covariance_weight * (covariance(z) + covariance(z_prime)),
+    }
+
+
+def vibcreg_terms(
+    z, z_prime, invariance_weight=25.0, variance_weight=25.0, covariance_weight=200.0
+):
+    r"""VIbCReg: VICReg with a better conditioned feature decorrelation.
+
+    The covariance term is taken on the **correlation** matrix :math:`C`, whose columns
+    are centred by the batch mean and divided by their l2 norm, and averaged over the
+    :math:`F^2` entries: :math:`\sum_{i \ne j} C_{ij}^2 / F^2`.
+
+    Parameters
+    ----------
+    z, z_prime : Tensor of shape (batch, features)
+        Projections of two views, after iterative normalisation.
+    invariance_weight, variance_weight, covariance_weight : float
+        Weights of the three terms; those of both branches are summed.
+
+    Returns
+    -------
+    dict of str to scalar Tensor
+        ``"invariance_loss"``, ``"variance_loss"`` and ``"covariance_loss"``.
+
+    References
+    ----------
+    Lee, Aune 2021, "VIbCReg", arXiv 2109.00783, section 3.
+
+    Examples
+    --------
+    >>> import torch
+    >>> z = torch.randn(8, 3)
+    >>> doubled = vibcreg_terms(2 * z, 2 * z)["covariance_loss"]
+    >>> torch.allclose(doubled, vibcreg_terms(z, z)["covariance_loss"])
+    True
+    """
+
+    def decorrelation(x):
+        centred = x - x.mean(dim=0)
+        # Rounding of a constant column must not pass for correlation.
+        unit = F.normalize(centred, dim=0, eps=1e-4)
+        diagonal = unit.square().sum(dim=0)
+        total = _squared_norm_of_product(unit, unit)
+        return (total - diagonal.square().sum()).clamp(min=0) / x.shape[1] ** 2
+
+    return {
+        "invariance_loss": invariance_weight * F.mse_loss(z, z_prime),
+        "variance_loss": variance_weight
+        * (_variance_hinge(z) + _variance_hinge(z_prime)),
+        "covariance_loss": covariance_weight
+        * (decorrelation(z) + decorrelation(z_prime)),
+    }
+
+
+def byol_terms(prediction, prediction_prime, target, target_prime):
+    r"""BYOL: each view's prediction points where the target puts the other view.
+
+    .. math:: [2 - 2\cos(q(z), \mathrm{sg}(\zeta'))] + [2 - 2\cos(q(z'),
+              \mathrm{sg}(\zeta))]
+
+    Parameters
+    ----------
+    prediction, prediction_prime : Tensor of shape (batch, features)
+        The predictor's outputs for the two views (online network).
+    target, target_prime : Tensor of shape (batch, features)
+        The target network's projections of the same two views; no gradient flows
+        through them.
+
+    Returns
+    -------
+    dict of str to scalar Tensor
+        ``"similarity_loss"``, between 0 and 8.
+
+    References
+    ----------
+    Grill et al. 2020, "Bootstrap your own latent", arXiv 2006.07733, equation 2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> z = torch.randn(4, 3)
+    >>> bool(byol_terms(z, z, z, z)["similarity_loss"].abs() < 1e-5)
+    True
+    """
+
+    def distance(p, t):
+        return (2 - 2 * F.cosine_similarity(p, t.detach(), dim=-1)).mean()
+
+    return {
+        "similarity_loss": distance(prediction, target_prime)
+        + distance(prediction_prime, target)
+    }
+
+
+def nt_xent_terms(z, z_prime, temperature=0.5):
+    r"""SimCLR: normalised-temperature cross-entropy over all pairs of the batch.
+
+    Each of the :math:`2B` projections must find its partner among the other
+    :math:`2B - 1` by cosine similarity divided by the temperature.
+
+    Parameters
+    ----------
+    z, z_prime : Tensor of shape (batch, features)
+        Projections of two views.
+    temperature : float
+        Positive; small values sharpen the comparison.
+
+    Returns
+    -------
+    dict of str to scalar Tensor
+        ``"contrastive_loss"``, in nats.
+
+    References
+    ----------
+    Chen et al. 2020, "SimCLR", arXiv 2002.05709, equation 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> z = torch.eye(4)
+    >>> bool(nt_xent_terms(z, z, temperature=0.05)["contrastive_loss"] < 1e-6)
+    True
+    """
+    batch = len(z)
+    unit = F.normalize(torch.cat([z, z_prime]), dim=1)  # (2 * batch, features)
+    similarity = unit @ unit.T / temperature
+    similarity = similarity.masked_fill(
+        torch.eye(2 * batch, dtype=torch.bool, device=z.device), -torch.inf
+    )
+    partner = torch.arange(2 * batch, device=z.device).roll(batch)
+    return {"contrastive_loss": F.cross_entropy(similarity, partner)}
+
+
+def iterative_normalization(z, n_iterations=5, eps=1e-5):
+    r"""Whiten a batch by Newton's iterations for the inverse square root.
+
+    Parameters
+    ----------
+    z : Tensor of shape (..., batch, features)
+        Features to centre and decorrelate over the batch; leading axes are apart.
+    n_iterations : int
+        Newton iterations; more come nearer to full whitening.
+    eps : float
+        Added to the covariance's diagonal.
+
+    Returns
+    -------
+    whitened : Tensor of shape (..., batch, features)
+        The batch, centred and whitened.
+    mean : Tensor of shape (..., features)
+        Batch mean.
+    whitening : Tensor of shape (..., features, features)
+        Symmetric matrix, about the inverse square root of the covariance.
+
+    References
+    ----------
+    Huang et al. 2019, "Iterative Normalization", arXiv 1904.03441, algorithm 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> z = torch.tensor([[1., 1.], [1., -1.], [-1., 1.], [-1., -1.]])
+    >>> mixed = z @ torch.tensor([[2., 1.], [0., 1.]])
+    >>> white, _, _ = iterative_normalization(mixed, n_iterations=10)
+    >>> torch.allclose(white.T @ white / 4, torch.eye(2), atol=1e-3)
+    True
+    """
+    batch, features = z.shape[-2:]
+    mean = z.mean(dim=-2)
+    centred = z - mean.unsqueeze(-2)
+    identity = torch.eye(features, dtype=z.dtype, device=z.device)
+    covariance = centred.mT @ centred / batch + eps * identity
+    # The iteration converges for matrices of norm below one: divide by the trace.
+    trace = covariance.diagonal(dim1=-2, dim2=-1).sum(dim=-1)[..., None, None]
+    normalised = covariance / trace
+    root = identity.expand_as(covariance)
+    # The coupled form: stable for any number of iterations, unlike the paper's.
+    for _ in range(n_iterations):
+        step = 1.5 * identity - 0.5 * (root @ normalised)
+        normalised, root = normalised @ step, step @ root
+    whitening = root / trace.sqrt()
+    return centred @ whitening, mean, whitening
+
+
+def cosine_momentum(progress, base=0.99):
+    """Moving-average factor that grows from ``base`` to 1 on a cosine.
+
+    Parameters
+    ----------
+    progress : float
+        Share of training done, between 0 and 1.
+    base : float
+        Factor at the start.
+
+    Returns
+    -------
+    float
+
+    References
+    ----------
+    Grill et al. 2020, arXiv 2006.07733, section 3.2.
+
+    Examples
+    --------
+    >>> cosine_momentum(0.0), cosine_momentum(1.0)
+    (0.99, 1.0)
+    """
+    return 1 - (1 - base) * (math.cos(math.pi * progress) + 1) / 2
+
+
+def effective_rank(covariance):
+    """Exponential of the entropy of the normalised singular values (RankMe).
+
+    Parameters
+    ----------
+    covariance : Tensor of shape (features, features)
+        Covariance of the features; its eigenvalues' roots are the singular values of
+        the centred data.
+
+    Returns
+    -------
+    scalar Tensor
+        Between 1 and ``features``; 0 when the features are constant.
+
+    References
+    ----------
+    Roy, Vetterli 2007, "The effective rank"; Garrido et al. 2023, "RankMe",
+    arXiv 2210.02885.
+
+    Examples
+    --------
+    >>> import torch
+    >>> round(float(effective_rank(torch.eye(3))), 4)
+    3.0
+    """
+    singular = torch.linalg.eigvalsh(covariance).clamp(min=0).sqrt()
+    total = singular.sum()
+    share = singular / total.clamp(min=torch.finfo(singular.dtype).tiny)
+    return torch.special.entr(share).sum().exp() * (total > 0)

@@ -1,0 +1,249 @@
+"""Masked modelling of tokens, and decoding by it."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+__all__ = [
+    "MASK_SCHEDULES",
+    "mask_fraction",
+    "masked_cross_entropy",
+    "n_masked_tokens",
+    "random_token_mask",
+    "remask",
+    "sample_categorical",
+]
+
+
+MASK_SCHEDULES = ("cosine", "linear", "square", "cubic", "sqrt")
+
+
+def mask_fraction(progress, schedule="cosine"):
+    r"""Share of tokens that is masked, :math:`\gamma(r)`, falling from 1 to 0.
+
+    Parameters
+    ----------
+    progress : Tensor
+        :math:`r`, between 0 and 1.
+    schedule : {"cosine", "linear", "square", "cubic", "sqrt"}
+        ``cos(pi r / 2)``, ``1 - r``, ``1 - r**2``, ``1 - r**3``, ``1 - sqrt(r)``.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    ValueError
+        For an unknown schedule.
+
+    References
+    ----------
+    Chang et al. 2022, "MaskGIT", arXiv 2202.04200, section 3.3.
+
+    Examples
+    --------
+    >>> import torch
+    >>> mask_fraction(torch.tensor([0., 0.5, 1.]), "linear")
+    tensor([1.0000, 0.5000, 0.0000])
+    """
+    if schedule == "cosine":
+        # cos(pi / 2) is not exactly zero in floating point.
+        return torch.cos(progress * (math.pi / 2)).clamp(min=0)
+    exponents = {"linear": 1.0, "square": 2.0, "cubic": 3.0, "sqrt": 0.5}
+    if schedule not in exponents:
+        raise ValueError(
+            f"schedule must be one of {MASK_SCHEDULES}, got {schedule!r} instead."
+        )
+    return 1 - progress ** exponents[schedule]
+
+
+def n_masked_tokens(step, n_steps, n_start, n_unknown, schedule="cosine"):
+    """How many tokens stay masked after a step of iterative decoding.
+
+    Parameters
+    ----------
+    step : int
+        Step just done, from 1 to ``n_steps``.
+    n_steps : int
+        Number of decoding steps.
+    n_start : Tensor of int64
+        Tokens masked at the start, of every row.
+    n_unknown : Tensor of int64
+        Tokens masked before this step.
+    schedule : str
+        See :func:`mask_fraction`.
+
+    Returns
+    -------
+    Tensor of int64
+        ``floor(gamma(step / n_steps) * n_start)``, but at least 1 and at most
+        ``n_unknown - 1``, so that every step settles a token, and 0 after the last.
+
+    References
+    ----------
+    Chang et al. 2022, arXiv 2202.04200, section 3.2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> n_masked_tokens(1, 4, torch.tensor([10, 1]), torch.tensor([10, 1]))
+    tensor([9, 0])
+    """
+    if step >= n_steps:
+        return torch.zeros_like(n_start)
+    progress = torch.tensor(step / n_steps, dtype=torch.float64)
+    n_masked = (mask_fraction(progress, schedule).item() * n_start).floor().long()
+    return n_masked.clamp(min=1).minimum(n_unknown - 1).clamp(min=0)
+
+
+def random_token_mask(
+    n_samples, n_tokens, schedule="cosine", *, device=None, generator=None
+):
+    """Masks for training: each row has its own mask ratio and at least one mask.
+
+    Row by row, ``ceil(gamma(r) * n_tokens)`` places with ``r`` uniform on [0, 1].
+
+    Parameters
+    ----------
+    n_samples, n_tokens : int
+        Shape of the mask.
+    schedule : str
+        See :func:`mask_fraction`.
+    device : torch.device or None
+        Where to draw.
+    generator : torch.Generator, default=None
+        Source of the random numbers; None is torch's global one.
+
+    Returns
+    -------
+    Tensor of shape (n_samples, n_tokens), bool
+        True where a token is to be masked.
+
+    References
+    ----------
+    Chang et al. 2022, arXiv 2202.04200, section 3.1.
+
+    Examples
+    --------
+    >>> mask = random_token_mask(8, 5)
+    >>> mask.shape, bool(mask.any(dim=1).all())
+    (torch.Size([8, 5]), True)
+    """
+
+    def uniform(*shape):
+        return torch.rand(shape, device=device, generator=generator)
+
+    ratio = mask_fraction(uniform(n_samples, 1), schedule)
+    n_masked = (ratio * n_tokens).ceil().clamp(min=1)  # (n_samples, 1)
+    rank = uniform(n_samples, n_tokens).argsort(dim=1).argsort(dim=1)
+    return rank < n_masked
+
+
+def masked_cross_entropy(logits, tokens, mask):
+    """Categorical cross-entropy over the codes, at the masked places only.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (batch, n_tokens, n_codes)
+        Scores of every code.
+    tokens : Tensor of shape (batch, n_tokens), int64
+        True codes.
+    mask : Tensor of shape (batch, n_tokens), bool
+        True where the model could not see the token.
+
+    Returns
+    -------
+    scalar Tensor
+        Mean over the masked places of the whole batch, in nats.
+
+    References
+    ----------
+    Chang et al. 2022, arXiv 2202.04200, equation 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> logits, tokens = torch.zeros(1, 2, 4), torch.zeros(1, 2, dtype=torch.int64)
+    >>> masked_cross_entropy(logits, tokens, torch.tensor([[True, False]]))
+    tensor(1.3863)
+    """
+    nats = F.cross_entropy(logits.transpose(1, 2), tokens, reduction="none")
+    return nats.masked_fill(~mask, 0).sum() / mask.sum()
+
+
+def sample_categorical(logits, *, generator=None):
+    """One draw per row by inverting the cumulative distribution, in float64.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (..., n_codes)
+        Unnormalised log probabilities.
+    generator : torch.Generator, default=None
+        Source of the random numbers; None is torch's global one.
+
+    Returns
+    -------
+    tokens : Tensor of shape (...), int64
+        Draws.
+    log_probability : Tensor of shape (...), float64
+        Log probability of each draw.
+
+    Examples
+    --------
+    >>> import torch
+    >>> tokens, _ = sample_categorical(torch.tensor([[-torch.inf, 0.0]]))
+    >>> tokens
+    tensor([1])
+    """
+    # A single uniform number a row: much cheaper than one exponential a class.
+    log_p = logits.double().log_softmax(dim=-1)
+    cumulative = log_p.exp().cumsum(dim=-1)
+    # Stay below the total, which rounding may leave under one: the draw then never
+    # lands on a code of probability zero.
+    uniform = torch.rand(
+        logits.shape[:-1], dtype=log_p.dtype, device=logits.device, generator=generator
+    )
+    threshold = uniform.unsqueeze(-1) * cumulative[..., -1:]
+    tokens = torch.searchsorted(cumulative, threshold, right=True)
+    tokens = tokens.clamp(max=logits.shape[-1] - 1)
+    return tokens.squeeze(-1), log_p.gather(-1, tokens).squeeze(-1)
+
+
+def remask(log_probability, unknown, n_masked, temperature=0.0, *, generator=None):
+    """Choose which of the tokens just sampled are masked again: the least confident.
+
+    Parameters
+    ----------
+    log_probability : Tensor of shape (batch, n_tokens), float64
+        Log probability of the token sampled at each place.
+    unknown : Tensor of shape (batch, n_tokens), bool
+        True where a token was masked before the step. Others are never masked again.
+    n_masked : Tensor of shape (batch,), int64
+        How many to mask in every row; at most the row's number of unknown tokens.
+    temperature : float
+        Scale of the Gumbel noise added to the confidence.
+    generator : torch.Generator, default=None
+        Source of the random numbers; None is torch's global one.
+
+    Returns
+    -------
+    Tensor of shape (batch, n_tokens), bool
+
+    References
+    ----------
+    Chang et al. 2022, arXiv 2202.04200, section 3.2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> log_p = torch.tensor([[-3., -1., -2.]], dtype=torch.float64)
+    >>> remask(log_p, torch.tensor([[False, True, True]]), torch.tensor([1]))
+    tensor([[False, False,  True]])
+    """
+    noise = torch.empty_like(log_probability).exponential_(generator=generator)
+    confidence = log_probability - temperature * noise.log()  # Gumbel noise
+    confidence = confidence.masked_fill(~unknown, torch.inf)
+    rank = confidence.argsort(dim=1).argsort(dim=1)  # 0 for the least confident
+    return unknown & (rank < n_masked.unsqueeze(1))

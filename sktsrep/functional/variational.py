@@ -1,0 +1,59 @@
+"""Loss terms of the variational auto-encoder."""
+
+import math
+
+__all__ = ["gaussian_kl", "gaussian_nll"]
+
+
+def gaussian_kl(mean, log_variance):
+    r"""KL divergence of a diagonal Gaussian from the standard normal, in nats.
+
+    .. math:: \tfrac12 \sum_d (\mu_d^2 + \sigma_d^2 - \log \sigma_d^2 - 1)
+
+    Parameters
+    ----------
+    mean, log_variance : Tensor of shape (batch, dim)
+        Parameters of the posterior.
+
+    Returns
+    -------
+    Tensor of shape (batch,)
+
+    References
+    ----------
+    Kingma, Welling 2014, "Auto-encoding variational Bayes", arXiv 1312.6114,
+    appendix B.
+
+    Examples
+    --------
+    >>> import torch
+    >>> gaussian_kl(torch.zeros(1, 3), torch.zeros(1, 3))
+    tensor([0.])
+    """
+    terms = mean.square() + log_variance.exp() - log_variance - 1
+    return 0.5 * terms.sum(dim=-1)
+
+
+def gaussian_nll(x, mean, log_variance):
+    r"""Negative log density of a Gaussian, summed over all but the first axis, in nats.
+
+    Parameters
+    ----------
+    x, mean : Tensor of shape (batch, ...)
+        Data and mean.
+    log_variance : Tensor that broadcasts against ``x``
+        Logarithm of the variance.
+
+    Returns
+    -------
+    Tensor of shape (batch,)
+
+    Examples
+    --------
+    >>> import torch
+    >>> gaussian_nll(torch.zeros(1, 2), torch.zeros(1, 2), torch.zeros(()))
+    tensor([1.8379])
+    """
+    squared = (x - mean).square() * (-log_variance).exp()
+    nll = 0.5 * (squared + log_variance + math.log(2 * math.pi))
+    return nll.flatten(start_dim=1).sum(dim=1)

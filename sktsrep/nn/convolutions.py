@@ -1,0 +1,154 @@
+"""Residual convolutions: encoder and decoder of spectrograms."""
+
+import math
+
+import torch.nn.functional as F
+from torch import nn
+
+__all__ = ["Decoder", "Encoder"]
+
+
+def _norm(channels):
+    # Statistics of one series alone: a row's result cannot depend on its batch.
+    # At least eight channels a group, where there are: one frame must not be all.
+    n_groups = math.gcd(8, channels, max(channels // 8, 1))
+    return nn.GroupNorm(n_groups, channels)
+
+
+class ResidualBlock(nn.Module):
+    """Two dilated convolutions beside an identity path (pre-activation ResNet).
+
+    Parameters
+    ----------
+    channels : int
+        Channels in and out.
+    dilation : int
+        Spacing of the kernel's three taps, in frames.
+
+    Examples
+    --------
+    >>> import torch
+    >>> ResidualBlock(8, dilation=2)(torch.zeros(1, 8, 5)).shape
+    torch.Size([1, 8, 5])
+    """
+
+    def __init__(self, channels, dilation):
+        super().__init__()
+        self.layers = nn.Sequential(
+            _norm(channels),
+            nn.SiLU(),
+            nn.Conv1d(channels, channels, 3, padding=dilation, dilation=dilation),
+            _norm(channels),
+            nn.SiLU(),
+            nn.Conv1d(channels, channels, 3, padding=dilation, dilation=dilation),
+        )
+
+    def forward(self, x):
+        """(batch, channels, time) -> the same shape."""
+        return x + self.layers(x)
+
+
+def _residual_stage(channels, n_blocks):
+    return nn.Sequential(*(ResidualBlock(channels, 2**i) for i in range(n_blocks)))
+
+
+class Encoder(nn.Module):
+    """Residual convolutions over the frames of a spectrogram, halving them by stages.
+
+    Parameters
+    ----------
+    in_channels : int
+        Real and imaginary parts of every channel and frequency bin.
+    hidden_dim : int
+        Channels of every stage.
+    out_dim : int
+        Channels of the output.
+    n_stages : int
+        Number of stages; every one but the first halves the frames (rounding down), of
+        which there must be ``2 ** (n_stages - 1)`` or more.
+    n_blocks : int
+        Residual blocks a stage, with dilations 1, 2, 4, ...
+
+    Examples
+    --------
+    >>> import torch
+    >>> encoder = Encoder(10, hidden_dim=16, out_dim=4, n_stages=3, n_blocks=1)
+    >>> encoder(torch.zeros(2, 10, 21)).shape
+    torch.Size([2, 4, 5])
+    """
+
+    def __init__(self, in_channels, hidden_dim, out_dim, n_stages, n_blocks):
+        super().__init__()
+        entries = [nn.Conv1d(in_channels, hidden_dim, 3, padding=1)] + [
+            nn.Conv1d(hidden_dim, hidden_dim, 4, stride=2, padding=1)
+            for _ in range(n_stages - 1)
+        ]
+        self.stages = nn.ModuleList(
+            nn.Sequential(entry, _residual_stage(hidden_dim, n_blocks))
+            for entry in entries
+        )
+        self.head = nn.Sequential(
+            _norm(hidden_dim), nn.SiLU(), nn.Conv1d(hidden_dim, out_dim, 1)
+        )
+
+    def activations(self, x):
+        """Output of every stage's entry and residual blocks and, last, of the head."""
+        outputs = []
+        for entry, blocks in self.stages:
+            x = entry(x)
+            outputs.append(x)
+            for block in blocks:
+                x = block(x)
+                outputs.append(x)
+        return [*outputs, self.head(x)]
+
+    def forward(self, x):
+        """(batch, in_channels, frames) -> (batch, out_dim, tokens)."""
+        return self.activations(x)[-1]
+
+
+class Decoder(nn.Module):
+    """Mirror of :class:`Encoder`: residual stages with interpolation in between.
+
+    Parameters
+    ----------
+    in_dim : int
+        Channels of the latent map.
+    hidden_dim : int
+        Channels of every stage.
+    out_channels : int
+        Channels of the spectrogram.
+    sizes : sequence of int
+        Frames after every stage, from the coarsest to the full spectrogram.
+    n_blocks : int
+        Residual blocks a stage.
+
+    Examples
+    --------
+    >>> import torch
+    >>> decoder = Decoder(4, hidden_dim=16, out_channels=10, sizes=[6, 21], n_blocks=1)
+    >>> decoder(torch.zeros(2, 4, 6)).shape
+    torch.Size([2, 10, 21])
+    """
+
+    def __init__(self, in_dim, hidden_dim, out_channels, sizes, n_blocks):
+        super().__init__()
+        self.sizes = tuple(sizes)
+        self.entry = nn.Conv1d(in_dim, hidden_dim, 3, padding=1)
+        self.stages = nn.ModuleList(
+            _residual_stage(hidden_dim, n_blocks) for _ in self.sizes
+        )
+        self.head = nn.Sequential(
+            _norm(hidden_dim),
+            nn.SiLU(),
+            nn.Conv1d(hidden_dim, out_channels, 3, padding=1),
+        )
+
+    def forward(self, z):
+        """(batch, in_dim, tokens) -> (batch, out_channels, sizes[-1])."""
+        x = self.entry(z)
+        for size, stage in zip(self.sizes, self.stages, strict=True):
+            if x.shape[-1] != size:
+                x = F.interpolate(x, size=size, mode="linear")
+            x = stage(x)
+        return self.head(x)

@@ -1,0 +1,178 @@
+"""Picture of augmented views."""
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_random_state
+
+from sktsrep._net import isolated_random_state
+from sktsrep.augmentations import augment, resolve_augmentations
+from sktsrep.plotting._utils import (
+    BLACK,
+    SMALL_TITLE,
+    as_collection,
+    legend_beside,
+    line_styles,
+    panels,
+    time_axis,
+)
+
+__all__ = ["AugmentationDisplay"]
+
+
+class AugmentationDisplay:
+    """A series and random views of it.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n_channels, n_timepoints)
+        The series.
+    views : dict of str to ndarray of shape (n_views, n_channels, n_timepoints)
+        Views by the augmentation's name.
+    sampling_rate : float, default=None
+        Timepoints a second, for an axis in seconds.
+
+    Attributes
+    ----------
+    ax_ : ndarray of matplotlib Axes, of shape (n_augmentations, 1)
+        The panels.
+    figure_ : matplotlib Figure
+        Their figure.
+
+    Examples
+    --------
+    >>> import matplotlib, numpy as np
+    >>> matplotlib.use("Agg")
+    >>> from sktsrep.plotting import AugmentationDisplay
+    >>> X = np.sin(np.arange(100).reshape(2, 50))
+    >>> display = AugmentationDisplay.from_augmentations(["warp", "gauss"], X).plot()
+    >>> {name: views.shape for name, views in display.views.items()}
+    {'warp': (3, 1, 50), 'gauss': (3, 1, 50)}
+    >>> matplotlib.pyplot.close(display.figure_)
+    """
+
+    def __init__(self, x, views, *, sampling_rate=None):
+        self.x = x
+        self.views = views
+        self.sampling_rate = sampling_rate
+
+    @classmethod
+    def from_estimator(cls, estimator, X, **params):
+        """Display of a fitted estimator's augmentations, at the strength it uses.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Has ``augmentations``, ``mean_`` and ``scale_``.
+        X : array-like
+            Series.
+        **params
+            ``sample``, ``n_views``, ``sampling_rate`` and ``random_state`` of
+            :meth:`from_augmentations`.
+
+        Returns
+        -------
+        AugmentationDisplay
+        """
+        chosen = resolve_augmentations(estimator.augmentations)
+        name = ", ".join(_name_of(function) for function in chosen)
+        mean = estimator.mean_[:, : np.shape(X)[-1]]
+        return cls.from_augmentations(
+            {name: chosen}, X, mean=mean, scale=estimator.scale_, **params
+        )
+
+    @classmethod
+    def from_augmentations(
+        cls,
+        augmentations,
+        X,
+        *,
+        sample=0,
+        n_views=3,
+        mean=None,
+        scale=None,
+        sampling_rate=None,
+        random_state=None,
+    ):
+        """Display of augmentations of one series.
+
+        Parameters
+        ----------
+        augmentations : list or dict of str
+            What to compare, a panel each: names of presets, callables or lists of
+            them, or a dict of those by the name to show.
+        X : array-like of shape (n_samples, n_timepoints) or \
+                (n_samples, n_channels, n_timepoints)
+            Series.
+        sample : int, default=0
+            Which one is drawn.
+        n_views : int, default=3
+            Views an augmentation.
+        mean : array-like of shape (n_channels, 1) or (n_channels, n_timepoints), \
+                default=None
+            Subtracted before; None for the mean of ``X`` by channel.
+        scale : array-like of shape (n_channels, 1), default=None
+            Strengths are in its units; None for the standard deviation of ``X`` by
+            channel.
+        sampling_rate : float, default=None
+            Timepoints a second.
+        random_state : int, RandomState instance or None, default=None
+            Decides the views.
+
+        Returns
+        -------
+        AugmentationDisplay
+        """
+        X = as_collection(X)
+        mean = X.mean(axis=(0, 2))[:, None] if mean is None else np.asarray(mean)
+        scale = X.std(axis=(0, 2))[:, None] if scale is None else np.asarray(scale)
+        scale = np.where(scale > 0, scale, 1)
+        if not isinstance(augmentations, dict):
+            augmentations = {_name_of(item): item for item in augmentations}
+        x = torch.tensor((X[sample] - mean) / scale).expand(n_views, *X.shape[1:])
+        seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+        with isolated_random_state(seed, x.device):
+            views = {
+                name: augment(x, resolve_augmentations(item)).numpy() * scale + mean
+                for name, item in augmentations.items()
+            }
+        return cls(X[sample], views, sampling_rate=sampling_rate)
+
+    def plot(self, ax=None, *, channel=0):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, array of them or None, default=None
+            Where; None makes a figure, one Axes is divided.
+        channel : int, default=0
+            Channel of the series.
+
+        Returns
+        -------
+        self
+        """
+        n_panels = len(self.views)
+        time, unit = time_axis(np.arange(self.x.shape[-1]), self.sampling_rate)
+        self.ax_ = panels(ax, n_panels, size=(5.6, 1.8), sharex=True, sharey=True)
+        self.figure_ = self.ax_[0, 0].figure
+        for panel, (name, views) in zip(
+            self.ax_[:, 0], self.views.items(), strict=True
+        ):
+            for i, view in enumerate(views):
+                style = line_styles(i)
+                panel.plot(time, view[channel], label=f"view {i + 1}", **style)
+            x = self.x[channel]
+            panel.plot(time, x, color=BLACK, linewidth=2, zorder=1.5, label="series")
+            panel.set_title(name, **SMALL_TITLE)
+        self.ax_[-1, 0].set_xlabel(unit)
+        legend_beside(self.ax_[0, 0])
+        return self
+
+
+def _name_of(item):
+    """What to call a preset's name, a callable or a list of those."""
+    if isinstance(item, (list, tuple)):
+        return ", ".join(_name_of(part) for part in item)
+    item = getattr(item, "func", item)  # what a functools.partial calls
+    name = item if isinstance(item, str) else getattr(item, "__name__", repr(item))
+    return name.replace("_", " ")

@@ -1,0 +1,141 @@
+"""Picture of a training: learning curves."""
+
+import numpy as np
+import pandas as pd
+
+from sktsrep.plotting._utils import BLACK, BLUE, legend_beside, line_styles, panels
+
+__all__ = ["HistoryDisplay"]
+
+
+_SUMS = {
+    "train_loss": {"label": "sum", "color": BLACK, "linewidth": 2.5},
+    "valid_loss": {"label": "sum, validation", "color": BLACK, "linestyle": "--"},
+}
+
+
+class HistoryDisplay:
+    """Loss terms, and below them the metrics of every epoch.
+
+    Parameters
+    ----------
+    losses : dict of str to ndarray of shape (n_epochs,)
+        Loss terms by name.
+    metrics : dict of str to ndarray of shape (n_epochs,)
+        Other curves by name, such as perplexity and codebook usage.
+
+    Attributes
+    ----------
+    ax_ : ndarray of matplotlib Axes, of shape (1 + n_metrics, 1)
+        The panels.
+    figure_ : matplotlib Figure
+        Their figure.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> from sktsrep.plotting import HistoryDisplay
+    >>> history = {"time_loss": [2.0, 1.0], "perplexity": [3.0, 7.5]}
+    >>> display = HistoryDisplay.from_arrays(history).plot()
+    >>> [ax.get_ylabel() for ax in display.ax_.flat]
+    ['loss', 'perplexity']
+    >>> matplotlib.pyplot.close(display.figure_)
+    """
+
+    _METRICS = ("perplexity", "codebook_usage", "effective_rank", "feature_std")
+
+    def __init__(self, losses, metrics):
+        self.losses = losses
+        self.metrics = metrics
+
+    @classmethod
+    def from_estimator(cls, estimator):
+        """Display of a fitted estimator's ``history_``.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Has a ``history_``.
+
+        Returns
+        -------
+        HistoryDisplay
+        """
+        return cls.from_arrays(estimator.history_)
+
+    @classmethod
+    def from_arrays(cls, history):
+        """Display of a table with one row an epoch.
+
+        Parameters
+        ----------
+        history : DataFrame or dict of str to array-like of shape (n_epochs,)
+            Columns that end in ``_loss`` are losses; of the validation only their sum
+            ``valid_loss`` is drawn. Of the other columns ``perplexity``,
+            ``codebook_usage``, ``effective_rank`` and ``feature_std`` are.
+
+        Returns
+        -------
+        HistoryDisplay
+        """
+        history = pd.DataFrame(history)
+        losses = [name for name in history if _is_shown_loss(name)]
+        metrics = [name for name in cls._METRICS if name in history]
+        if not losses:
+            raise ValueError(
+                "history must have a column that ends in '_loss', got "
+                f"{list(history)} instead."
+            )
+        return cls(
+            {name: history[name].to_numpy(dtype=float) for name in losses},
+            {name: history[name].to_numpy(dtype=float) for name in metrics},
+        )
+
+    def plot(self, ax=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, array of them or None, default=None
+            Where; None makes a figure, one Axes is divided.
+
+        Returns
+        -------
+        self
+        """
+        heights = [2.0] + [1.0] * len(self.metrics)
+        self.ax_ = panels(
+            ax, len(heights), size=(6.4, 1.4), height_ratios=heights, sharex=True
+        )
+        self.figure_ = self.ax_[0, 0].figure
+        top, *below = self.ax_[:, 0]
+        self._plot_losses(top)
+        for panel, (name, values) in zip(below, self.metrics.items(), strict=True):
+            panel.plot(_epochs(values), values, color=BLUE)
+            panel.set_ylabel(_words(name).replace(" ", "\n"))
+        self.ax_[-1, 0].set_xlabel("epoch")
+        return self
+
+    def _plot_losses(self, ax):
+        for i, (name, values) in enumerate(self.losses.items()):
+            style = {"label": _words(name.removesuffix("_loss")), **line_styles(i)}
+            ax.plot(_epochs(values), values, **_SUMS.get(name, style))
+        values = np.concatenate(list(self.losses.values()))
+        if values.min() >= 0 and values.max() > 0:
+            ax.set_yscale("log")
+        ax.set_ylabel("loss")
+        legend_beside(ax)
+
+
+def _is_shown_loss(name):
+    is_validation_term = name.startswith("valid_") and name != "valid_loss"
+    return name.endswith("_loss") and not is_validation_term
+
+
+def _epochs(values):
+    return np.arange(1, len(values) + 1)
+
+
+def _words(name):
+    return name.replace("_", " ")

@@ -1,0 +1,129 @@
+"""Picture of reconstructions."""
+
+import numpy as np
+
+from sktsrep.plotting._utils import (
+    BLACK,
+    SMALL_TITLE,
+    VERMILION,
+    as_collection,
+    legend_beside,
+    panels,
+    time_axis,
+)
+
+__all__ = ["ReconstructionDisplay"]
+
+
+class ReconstructionDisplay:
+    """Series and what is left of them after encoding and decoding.
+
+    Titles give the root mean squared error (RMSE).
+
+    Parameters
+    ----------
+    X, X_reconstructed : ndarray of shape (n_samples, n_channels, n_timepoints)
+        Series and reconstructions.
+    sampling_rate : float, default=None
+        Timepoints a second, for an axis in seconds.
+
+    Attributes
+    ----------
+    ax_ : ndarray of matplotlib Axes, of shape (n_series, n_channels)
+        The panels.
+    figure_ : matplotlib Figure
+        Their figure.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> from sktsrep.plotting import ReconstructionDisplay
+    >>> display = ReconstructionDisplay.from_arrays([[0.0, 1.0]], [[0.0, 0.0]]).plot()
+    >>> display.ax_[0, 0].get_title(loc="left")
+    'series 0, RMSE 0.707'
+    >>> matplotlib.pyplot.close(display.figure_)
+    """
+
+    def __init__(self, X, X_reconstructed, *, sampling_rate=None):
+        self.X = X
+        self.X_reconstructed = X_reconstructed
+        self.sampling_rate = sampling_rate
+
+    @classmethod
+    def from_estimator(cls, estimator, X, *, sampling_rate=None):
+        """Display of what a fitted estimator makes of series.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Has ``reconstruct``, or ``transform`` and ``inverse_transform``.
+        X : array-like
+            Series.
+        sampling_rate : float, default=None
+            Timepoints a second.
+
+        Returns
+        -------
+        ReconstructionDisplay
+        """
+        if hasattr(estimator, "reconstruct"):
+            reconstructed = estimator.reconstruct(X)
+        else:
+            reconstructed = estimator.inverse_transform(estimator.transform(X))
+        return cls.from_arrays(X, reconstructed, sampling_rate=sampling_rate)
+
+    @classmethod
+    def from_arrays(cls, X, X_reconstructed, *, sampling_rate=None):
+        """Display of series and reconstructions.
+
+        Parameters
+        ----------
+        X, X_reconstructed : array-like of shape (n_samples, n_timepoints) or \
+                (n_samples, n_channels, n_timepoints)
+            Series and reconstructions.
+        sampling_rate : float, default=None
+            Timepoints a second.
+
+        Returns
+        -------
+        ReconstructionDisplay
+        """
+        X = as_collection(X)
+        X_reconstructed = as_collection(X_reconstructed, "X_reconstructed")
+        if X.shape != X_reconstructed.shape:
+            raise ValueError(
+                f"X_reconstructed must have the shape {X.shape} of X, got "
+                f"{X_reconstructed.shape} instead."
+            )
+        return cls(X, X_reconstructed, sampling_rate=sampling_rate)
+
+    def plot(self, ax=None, *, n_series=3):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, array of them or None, default=None
+            Where; None makes a figure, one Axes is divided.
+        n_series : int, default=3
+            How many series; the first ones are drawn.
+
+        Returns
+        -------
+        self
+        """
+        n_series, n_channels = min(n_series, len(self.X)), self.X.shape[1]
+        time, unit = time_axis(np.arange(self.X.shape[-1]), self.sampling_rate)
+        self.ax_ = panels(ax, n_series, n_channels, size=(6.4, 1.9), sharex=True)
+        self.figure_ = self.ax_[0, 0].figure
+        for (i, channel), panel in np.ndenumerate(self.ax_):
+            x, decoded = self.X[i, channel], self.X_reconstructed[i, channel]
+            panel.plot(time, x, color=BLACK, linewidth=1, label="series")
+            panel.plot(time, decoded, "--", color=VERMILION, label="reconstruction")
+            error = np.sqrt(np.mean((x - decoded) ** 2))
+            name = f"series {i}" + (f", channel {channel}" if n_channels > 1 else "")
+            panel.set_title(f"{name}, RMSE {error:.3g}", **SMALL_TITLE)
+        for panel in self.ax_[-1]:
+            panel.set_xlabel(unit)
+        legend_beside(self.ax_[0, -1])
+        return self

@@ -1,0 +1,152 @@
+"""Picture of a spectrogram."""
+
+import numpy as np
+import torch
+from scipy.signal import get_window
+from sklearn.utils.validation import column_or_1d
+
+from sktsrep.functional import stft
+from sktsrep.plotting._utils import panels, time_axis
+
+__all__ = ["SpectrogramDisplay"]
+
+
+class SpectrogramDisplay:
+    """A spectrogram with axes in the user's units.
+
+    Parameters
+    ----------
+    magnitude : ndarray of shape (n_freqs, n_frames)
+        What is drawn.
+    n_fft, hop_length : int
+        Length of the window and timepoints between frames.
+    sampling_rate : float, default=None
+        Timepoints a second, for axes in seconds and hertz; None for timepoints and
+        cycles a timepoint.
+    name : str, default="magnitude"
+        What the values are.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where it was drawn.
+    figure_ : matplotlib Figure
+        Its figure.
+
+    Examples
+    --------
+    >>> import matplotlib, numpy as np
+    >>> matplotlib.use("Agg")
+    >>> from sktsrep.plotting import SpectrogramDisplay
+    >>> x = np.sin(np.arange(100))
+    >>> display = SpectrogramDisplay.from_arrays(x, n_fft=16, sampling_rate=50).plot()
+    >>> display.magnitude.shape, display.ax_.get_ylabel()
+    ((9, 26), 'frequency (Hz)')
+    >>> matplotlib.pyplot.close(display.figure_)
+    """
+
+    def __init__(
+        self, magnitude, *, n_fft, hop_length, sampling_rate=None, name="magnitude"
+    ):
+        self.magnitude = magnitude
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.sampling_rate = sampling_rate
+        self.name = name
+
+    @classmethod
+    def from_estimator(cls, transformer, X, *, sample=0, channel=0, sampling_rate=None):
+        """Display of one series, transformed.
+
+        Parameters
+        ----------
+        transformer : STFTTransformer
+            Fitted; its ``output`` decides what is drawn, magnitudes for real and
+            imaginary parts.
+        X : array-like of the shape that ``fit`` saw
+            Series.
+        sample, channel : int, default=0
+            Which one.
+        sampling_rate : float, default=None
+            Timepoints a second.
+
+        Returns
+        -------
+        SpectrogramDisplay
+        """
+        parts = np.asarray(transformer.transform(X))[sample]
+        parts = parts.reshape(transformer.spectrogram_shape_)
+        name = transformer.output
+        if name == "real_imag":
+            name, parts = "magnitude", np.hypot(*np.split(parts, 2))
+        return cls(
+            parts[channel],
+            n_fft=transformer.n_fft_,
+            hop_length=transformer.hop_length_,
+            sampling_rate=sampling_rate,
+            name={"log_magnitude": "log(1 + magnitude)"}.get(name, name),
+        )
+
+    @classmethod
+    def from_arrays(
+        cls, x, *, n_fft=8, hop_length=None, window="hann", sampling_rate=None
+    ):
+        """Display of a series.
+
+        Parameters
+        ----------
+        x : array-like of shape (n_timepoints,)
+            Series.
+        n_fft : int, default=8
+            Length of the window in timepoints.
+        hop_length : int, default=None
+            Timepoints between frames; None is a quarter of ``n_fft``.
+        window : str, default="hann"
+            A window's name for :func:`scipy.signal.get_window`.
+        sampling_rate : float, default=None
+            Timepoints a second.
+
+        Returns
+        -------
+        SpectrogramDisplay
+        """
+        x = torch.tensor(column_or_1d(x, dtype=np.float64))
+        hop_length = max(n_fft // 4, 1) if hop_length is None else hop_length
+        window = torch.as_tensor(get_window(window, n_fft))
+        spectrogram = stft(x[None, None], n_fft, hop_length, window)[0, 0]
+        return cls(
+            spectrogram.abs().numpy(),
+            n_fft=n_fft,
+            hop_length=hop_length,
+            sampling_rate=sampling_rate,
+        )
+
+    def plot(self, ax=None, *, cmap="cividis"):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where; None makes a figure.
+        cmap : str or matplotlib Colormap, default="cividis"
+            Colours of the values.
+
+        Returns
+        -------
+        self
+        """
+        n_freqs, n_frames = self.magnitude.shape
+        frames = np.arange(n_frames) * self.hop_length
+        time, unit = time_axis(frames, self.sampling_rate)
+        frequency = np.arange(n_freqs) / self.n_fft * (self.sampling_rate or 1)
+        self.ax_ = panels(ax, size=(5.6, 3.2))[0, 0]
+        self.figure_ = self.ax_.figure
+        mesh = self.ax_.pcolormesh(
+            time, frequency, self.magnitude, shading="nearest", cmap=cmap
+        )
+        self.figure_.colorbar(mesh, ax=self.ax_, label=self.name)
+        self.ax_.set_xlabel(unit)
+        hertz = "frequency (Hz)"
+        per_timepoint = "frequency (cycles a timepoint)"
+        self.ax_.set_ylabel(per_timepoint if self.sampling_rate is None else hertz)
+        return self
