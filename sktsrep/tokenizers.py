@@ -146,6 +146,8 @@ class _Autoencoder(TrainingModule):
         return terms
 
     def _shift_some(self, x):
+        if not self.training:  # held-out series are judged as they are
+            return x
         # Few series are soon learnt by heart; moved, they are new at every step.
         moved = torch.rand(len(x), 1, 1, device=x.device) < self.shift_probability
         return torch.where(moved, time_shift(x), x)
@@ -224,7 +226,7 @@ class SSLVQTokenizer(SpectralEstimator):
     shift_probability : float, default=0.5
         Probability that a series is moved in time, as by
         :func:`~sktsrep.augmentations.time_shift`, before it is encoded and
-        reconstructed in ``fit``, held-out series included; 0 for never.
+        reconstructed in training; 0 for never.
     n_fft : int or "auto", default="auto"
         Length of the STFT's window in timepoints; "auto" is the smallest power of two,
         from 8 up, that makes no more than 64 hops. Spectrograms bring their own.

@@ -25,7 +25,7 @@ from aeon.transformations.collection.convolution_based import MiniRocket
 from common import UNTRAINED, append_row, load, read_rows
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression, RidgeClassifierCV
-from sklearn.model_selection import GridSearchCV, StratifiedKFold, train_test_split
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -68,11 +68,7 @@ def searched(classifier, grid, y, n_largest=1000):
     """
     # With fewer series than features, a rotation to as many: the same model, sooner.
     pipe = make_pipeline(StandardScaler(), PCA(), classifier)
-    rows = np.arange(len(y))
-    if len(rows) > n_largest:
-        rows, _ = train_test_split(
-            rows, train_size=n_largest, stratify=y, random_state=0
-        )
+    rows = np.random.default_rng(0).permutation(len(y))[:n_largest]
     n_splits = min(5, np.unique(y[rows], return_counts=True)[1].min())
     if n_splits < 2:
         return pipe
