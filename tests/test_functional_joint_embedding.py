@@ -9,6 +9,7 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+from scipy import stats
 from tensors import generator, normal, seeds, small
 from torch.autograd import gradcheck
 
@@ -16,6 +17,7 @@ from sktsrep.functional import (
     barlow_twins_terms,
     byol_terms,
     cosine_momentum,
+    effective_rank,
     iterative_normalization,
     nt_xent_terms,
     vibcreg_terms,
@@ -332,3 +334,22 @@ def test_cosine_momentum_grows_from_base_to_one(base):
     assert (values[0], values[5], values[-1]) == pytest.approx(
         (base, (1 + base) / 2, 1)
     )
+
+
+@pytest.mark.parametrize(
+    ("variances", "rank"),
+    [([1, 1, 1, 1], 4), ([2, 2, 0, 0], 2), ([0, 0, 7, 0], 1), ([0, 0, 0, 0], 0)],
+)
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_effective_rank_counts_directions(variances, rank, scale):
+    covariance = scale * torch.diag(torch.tensor(variances, dtype=torch.float64))
+    rotation = torch.linalg.qr(normal(4, 4)).Q
+    assert_allclose(effective_rank(covariance), rank)
+    assert_allclose(effective_rank(rotation @ covariance @ rotation.T), rank, rtol=1e-5)
+
+
+def test_effective_rank_from_the_singular_values_of_the_data():
+    x = normal(30, 5) * torch.arange(1, 6)
+    singular = np.linalg.svd((x - x.mean(dim=0)).numpy(), compute_uv=False)
+    expected = math.exp(stats.entropy(singular))
+    assert_allclose(effective_rank(x.T.cov()), expected)

@@ -3,7 +3,6 @@
 import itertools
 import math
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -18,7 +17,6 @@ from sktsrep.functional import (
     codebook_lookup,
     codebook_loss,
     commitment_loss,
-    effective_rank,
     orthogonal_loss,
     perplexity,
 )
@@ -78,22 +76,3 @@ def test_perplexity_is_the_exponential_of_the_entropy(counts):
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e6])
 def test_perplexity_ignores_the_scale_of_the_counts(scale):
     assert_allclose(perplexity(scale * torch.ones(5)), 5, rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("variances", "rank"),
-    [([1, 1, 1, 1], 4), ([2, 2, 0, 0], 2), ([0, 0, 7, 0], 1), ([0, 0, 0, 0], 0)],
-)
-@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
-def test_effective_rank_counts_directions(variances, rank, scale):
-    covariance = scale * torch.diag(torch.tensor(variances, dtype=torch.float64))
-    rotation = torch.linalg.qr(normal(4, 4)).Q
-    assert_allclose(effective_rank(covariance), rank)
-    assert_allclose(effective_rank(rotation @ covariance @ rotation.T), rank, rtol=1e-5)
-
-
-def test_effective_rank_from_the_singular_values_of_the_data():
-    x = normal(30, 5) * torch.arange(1, 6)
-    singular = np.linalg.svd((x - x.mean(dim=0)).numpy(), compute_uv=False)
-    expected = math.exp(stats.entropy(singular))
-    assert_allclose(effective_rank(x.T.cov()), expected)
