@@ -169,6 +169,9 @@ class VIbCReg(VICReg):
         Weight of the mean squared correlations; those of both views are summed.
     n_iterations : int, default=5
         Newton iterations of the projector's last normalisation.
+    group_size : int, default=16
+        Features that it whitens together; a batch should have several times as many
+        series, see :class:`~sktsrep.nn.IterNorm`. The authors' code has 64.
     projector_dim : int, default=256
         Width of the projector's three layers.
 
@@ -182,7 +185,11 @@ class VIbCReg(VICReg):
     VIbCReg(covariance_weight=100.0)
     """
 
-    _parameter_constraints = {**VICReg._parameter_constraints, "n_iterations": _COUNT}
+    _parameter_constraints = {
+        **VICReg._parameter_constraints,
+        "n_iterations": _COUNT,
+        "group_size": _COUNT,
+    }
 
     def __init__(
         self,
@@ -190,16 +197,18 @@ class VIbCReg(VICReg):
         variance_weight=25.0,
         covariance_weight=200.0,
         n_iterations=5,
+        group_size=16,
         projector_dim=256,
     ):
         super().__init__(
             invariance_weight, variance_weight, covariance_weight, projector_dim
         )
         self.n_iterations = n_iterations
+        self.group_size = group_size
 
     def make_last_norm(self):
         """Iterative normalisation."""
-        return IterNorm(self.projector_dim, self.n_iterations)
+        return IterNorm(self.projector_dim, self.n_iterations, self.group_size)
 
     def terms(self, z, z_prime):
         """See :func:`sktsrep.functional.vibcreg_terms`."""

@@ -199,6 +199,12 @@ def test_head_has_what_its_objective_asks_for(cls):
     head.follow(make_encoder(), progress=0.5)
 
 
+def test_vibcreg_whitens_in_groups():
+    norm = VIbCReg(n_iterations=3, group_size=4, projector_dim=8).make_last_norm()
+    assert norm.n_iterations == 3
+    assert norm.mean.shape == (2, 4)
+
+
 def test_a_new_method_is_one_class():
     class Distance(Objective):
         def __init__(self, projector_dim=4):
