@@ -169,9 +169,9 @@ class VIbCReg(VICReg):
         Weight of the mean squared correlations; those of both views are summed.
     n_iterations : int, default=5
         Newton iterations of the projector's last normalisation.
-    group_size : int, default=16
-        Features that it whitens together; a batch should have several times as many
-        series, see :class:`~sktsrep.nn.IterNorm`. The authors' code has 64.
+    group_size : int, default=64
+        Features that it whitens together, as in the authors' code. With fewer series
+        than that, 16 may give better tokens and a worse reconstruction.
     projector_dim : int, default=256
         Width of the projector's three layers.
 
@@ -197,7 +197,7 @@ class VIbCReg(VICReg):
         variance_weight=25.0,
         covariance_weight=200.0,
         n_iterations=5,
-        group_size=16,
+        group_size=64,
         projector_dim=256,
     ):
         super().__init__(

@@ -343,7 +343,7 @@ def test_epoch_metrics_add_up_batches_and_forget_them():
     ("features", "groups"), [(3, (1, 3)), (64, (1, 64)), (128, (2, 64)), (67, (67, 1))]
 )
 def test_iter_norm_whitens_in_equal_groups(features, groups):
-    norm = IterNorm(features, group_size=64)
+    norm = IterNorm(features)
     z = torch.randn(200, features)
     blocks = z.split(groups[1], dim=1)
     expected = [iterative_normalization(block)[0] for block in blocks]

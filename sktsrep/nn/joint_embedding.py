@@ -21,9 +21,8 @@ class IterNorm(nn.Module):
     n_iterations : int
         Newton iterations.
     group_size : int
-        Features are whitened in groups of at most this many. Batches should have
-        several times as many rows: with fewer rows than features, whitening makes
-        any batch white, and says nothing of what is in it. The authors' code has 64.
+        Features are whitened in groups of at most this many, as in the authors' code.
+        Of fewer rows than that, whitening makes any batch white.
     momentum : float
         Weight of a batch in the running mean and whitening matrix.
 
@@ -38,7 +37,7 @@ class IterNorm(nn.Module):
     torch.Size([8, 3])
     """
 
-    def __init__(self, features, n_iterations=5, group_size=16, momentum=0.1):
+    def __init__(self, features, n_iterations=5, group_size=64, momentum=0.1):
         super().__init__()
         self.n_iterations = n_iterations
         self.momentum = momentum
