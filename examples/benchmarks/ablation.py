@@ -31,8 +31,9 @@ from sktsrep import SSLEncoder, SSLVQTokenizer, base
 from sktsrep.augmentations import time_shift
 from sktsrep.base import resolve_frames
 from sktsrep.nn import SeriesEncoder
+from sktsrep.objectives import VIbCReg
 
-DATASETS = ["TwoPatterns", "ShapesAll", "FordA", "FaceAll:60", "SwedishLeaf:60"]
+DATASETS = ["FaceAll:60", "SwedishLeaf:60", "Adiac", "OSULeaf", "ShapesAll", "FordA"]
 MAX_SERIES = 1500
 
 
@@ -50,6 +51,7 @@ def estimators(n_timepoints, n_series, n_steps, seed):
         ),
         "SSLEncoder, shared shape whole": SSLEncoder(**trained),
         "SSLEncoder crop": SSLEncoder(**trained, augmentations="crop"),
+        "SSLEncoder group_size=16": SSLEncoder(VIbCReg(group_size=16), **trained),
         "SSLEncoder untrained": SSLEncoder(**common, **UNTRAINED),
         "SSLEncoder untrained, shared shape whole": SSLEncoder(**common, **UNTRAINED),
         "SSLEncoder untrained, window of two hops": SSLEncoder(
@@ -64,7 +66,11 @@ def estimators(n_timepoints, n_series, n_steps, seed):
             **trained, shift_probability=0.0
         ),
         "SSLVQTokenizer ssl_weight=1": SSLVQTokenizer(**trained, ssl_weight=1.0),
+        "SSLVQTokenizer group_size=16": SSLVQTokenizer(
+            VIbCReg(group_size=16), **trained
+        ),
         "SSLVQTokenizer n_codes=32": SSLVQTokenizer(**trained, n_codes=32),
+        "SSLVQTokenizer n_codes=512": SSLVQTokenizer(**trained, n_codes=512),
         "SSLVQTokenizer max_tokens=8": SSLVQTokenizer(**trained, max_tokens=8),
         "SSLVQTokenizer untrained": SSLVQTokenizer(**common, **UNTRAINED),
     }
@@ -152,7 +158,7 @@ def main():
     parser.add_argument("--out", type=Path, default=Path("ablation.jsonl"))
     parser.add_argument("--datasets", nargs="+", default=DATASETS)
     parser.add_argument("--arms", nargs="+", default=list(estimators(100, 100, 1, 0)))
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
