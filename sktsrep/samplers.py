@@ -17,6 +17,7 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
+from sktsrep._ncvqvae import MaskedPrior
 from sktsrep._net import fit_net, resolve_device
 from sktsrep.base import (
     TorchEstimator,
@@ -29,35 +30,9 @@ from sktsrep.base import (
 )
 from sktsrep.functional import (
     MASK_SCHEDULES,
-    masked_cross_entropy,
-    n_masked_tokens,
-    random_token_mask,
-    remask,
-    sample_categorical,
 )
-from sktsrep.nn import MaskedTransformer, TrainingModule
 
 __all__ = ["MaskGITSampler"]
-
-
-class _MaskedPrior(TrainingModule):
-    """MaskGIT's second stage; ``forward`` gives the loss of a batch of tokens."""
-
-    def __init__(self, *, class_dropout, schedule, **transformer):
-        super().__init__()
-        self.class_dropout = class_dropout
-        self.schedule = schedule
-        self.transformer = MaskedTransformer(**transformer)
-
-    def forward(self, tokens, classes):
-        """Cross-entropy at random masked places of (batch, n_tokens)."""
-        mask = random_token_mask(*tokens.shape, self.schedule, device=tokens.device)
-        if self.training and self.class_dropout:
-            dropped = torch.rand(len(classes), device=classes.device)
-            no_class = torch.full_like(classes, self.transformer.n_classes)
-            classes = torch.where(dropped < self.class_dropout, no_class, classes)
-        logits = self.transformer(tokens, mask, classes).float()
-        return {"token_loss": masked_cross_entropy(logits, tokens, mask)}
 
 
 class MaskGITSampler(TorchEstimator):
@@ -275,7 +250,7 @@ class MaskGITSampler(TorchEstimator):
         self.n_tokens_ = tokens.shape[1]
         fit_net(
             self,
-            _MaskedPrior,
+            MaskedPrior,
             dict(
                 n_codes=self.n_codes_,
                 n_tokens=self.n_tokens_,
@@ -469,9 +444,8 @@ class MaskGITSampler(TorchEstimator):
             tokens = validate_codes(X, self.n_tokens_, self.n_codes_)
         else:
             tokens = self.tokenizer_.encode(X)
-        return self._predict_chunks(
-            self._pseudo_log_likelihood, torch.tensor(tokens)
-        ).numpy()
+        score = self._module.pseudo_log_likelihood
+        return self._predict_chunks(score, torch.tensor(tokens)).numpy()
 
     def score(self, X, y=None):
         """Mean of :meth:`score_samples`.
@@ -521,42 +495,15 @@ class MaskGITSampler(TorchEstimator):
         return torch.stack([torch.stack(step, dim=1) for step in steps], dim=1)
 
     def _decoding_steps(self, tokens, unknown, classes):
-        """Tokens and which are unknown, after each of ``n_steps`` parallel steps."""
-        n_start = unknown.sum(dim=1)  # (batch,)
-        for step in range(1, self.n_steps + 1):
-            sampled, log_probability = sample_categorical(
-                self._guided_logits(tokens, unknown, classes)
-            )
-            tokens = torch.where(unknown, sampled, tokens)
-            n_masked = n_masked_tokens(
-                step, self.n_steps, n_start, unknown.sum(dim=1), self.schedule
-            )
-            temperature = self.temperature * (1 - step / self.n_steps)
-            unknown = remask(log_probability, unknown, n_masked, temperature)
-            yield tokens, unknown
-
-    def _guided_logits(self, tokens, mask, classes):
-        transformer = self._module.transformer
-        if self.guidance_scale == 1 or not transformer.n_classes:
-            return transformer(tokens, mask, classes)
-        # Both kinds of scores in one batch of double size.
-        no_class = torch.full_like(classes, transformer.n_classes)
-        with_class, without = transformer(
-            tokens.repeat(2, 1), mask.repeat(2, 1), torch.cat([classes, no_class])
-        ).chunk(2)
-        return torch.lerp(without, with_class, self.guidance_scale)
-
-    def _pseudo_log_likelihood(self, tokens):
-        transformer = self._module.transformer
-        no_class = tokens.new_full((len(tokens),), transformer.n_classes)
-        total = torch.zeros(len(tokens), dtype=torch.float64, device=tokens.device)
-        for place in range(tokens.shape[1]):
-            mask = torch.zeros_like(tokens, dtype=torch.bool)
-            mask[:, place] = True
-            hidden = transformer.hidden(tokens, mask, no_class)[:, place]
-            log_p = transformer.head(hidden).double().log_softmax(dim=-1)
-            total += log_p.gather(1, tokens[:, place, None])[:, 0]
-        return total
+        return self._module.decoding_steps(
+            tokens,
+            unknown,
+            classes,
+            n_steps=self.n_steps,
+            schedule=self.schedule,
+            temperature=self.temperature,
+            guidance_scale=self.guidance_scale,
+        )
 
 
 def _interpolate(X, mask):

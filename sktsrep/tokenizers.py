@@ -3,16 +3,15 @@
 from numbers import Integral, Real
 
 import torch
-import torch.nn.functional as F
 from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
-from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sktsrep._ncvqvae import Autoencoder
 from sktsrep._net import fit_net
-from sktsrep.augmentations import augment, resolve_augmentations, time_shift
+from sktsrep.augmentations import resolve_augmentations
 from sktsrep.base import (
     SpectralEstimator,
     all_or_nothing,
@@ -20,154 +19,13 @@ from sktsrep.base import (
     validate_codes,
     validate_series,
 )
-from sktsrep.nn import (
-    Decoder,
-    EmbeddingMonitor,
-    SeriesEncoder,
-    TrainingModule,
-    VectorQuantizer,
-    pool,
-    summarize_latent,
-)
 from sktsrep.objectives import (
     OBJECTIVES,
-    JointEmbedding,
     Objective,
     resolve_objective,
 )
 
 __all__ = ["SSLVQTokenizer"]
-
-
-class _Autoencoder(TrainingModule):
-    """NC-VQVAE's first stage; ``forward`` gives the loss terms of a batch of series."""
-
-    def __init__(
-        self,
-        *,
-        code_dim,
-        objective,
-        augmentations,
-        ssl_weight,
-        augmented_weight,
-        shift_probability,
-        quantizer,
-        codebook_init,
-        **backbone,
-    ):
-        super().__init__()
-        self.n_timepoints = backbone["n_timepoints"]
-        self.codebook_init = codebook_init
-        self.augmentations = augmentations
-        self.ssl_weight = ssl_weight
-        self.augmented_weight = augmented_weight
-        self.shift_probability = shift_probability
-        self.encoder = SeriesEncoder(out_dim=code_dim, **backbone)
-        self.quantizer = VectorQuantizer(dim=code_dim, **quantizer)
-        self.decoder = Decoder(
-            code_dim,
-            backbone["hidden_dim"],
-            self.encoder.in_channels,
-            self.encoder.sizes[::-1],
-            backbone["n_blocks"],
-        )
-        self.joint_embedding = None
-        if objective is not None:
-            self.joint_embedding = JointEmbedding(objective, self.encoder, code_dim)
-        self.monitor = EmbeddingMonitor(2 * code_dim)
-
-    def start(self, x):
-        """Take what encoder, target network and codebook need from the data."""
-        self.encoder.start(x)
-        if self.joint_embedding is not None:
-            self.joint_embedding.start(self.encoder)
-        self._start_codebook(x)
-
-    @torch.no_grad()
-    def _start_codebook(self, x, max_vectors=20_000):
-        """Codes from data: k-means centres of the untrained encoder's output."""
-        n_codes, code_dim = self.quantizer.codebook.shape
-        rows = torch.randperm(len(x), device=x.device)
-        rows = rows[: max(1, max_vectors // self.encoder.sizes[-1])]
-        z = torch.cat([self.encoder(x[chunk]) for chunk in rows.split(256)])
-        vectors = z.movedim(1, -1).flatten(end_dim=1)  # (vectors, code_dim)
-        spread = vectors.std(dim=0, correction=0)
-        if self.codebook_init == "normal":
-            codes = torch.randn(n_codes, code_dim, device=x.device) * spread
-            return self.quantizer.start(codes + vectors.mean(dim=0))
-        # Fewer vectors than codes: the rest of the codes start beside random ones.
-        choice = torch.randint(len(vectors), (n_codes,), device=x.device)
-        jitter = 1e-2 * spread * torch.randn(n_codes, code_dim, device=x.device)
-        codes = vectors[choice] + jitter
-        distinct = vectors.unique(dim=0)
-        n_clusters = min(n_codes, len(distinct))
-        seed = int(torch.randint(2**31 - 1, ()))
-        kmeans = MiniBatchKMeans(n_clusters, random_state=seed, n_init=1, max_iter=20)
-        centres = kmeans.fit(vectors.cpu().numpy()).cluster_centers_
-        codes[:n_clusters] = torch.as_tensor(centres).to(codes)
-        return self.quantizer.start(codes)
-
-    def decode(self, z):
-        """(batch, code_dim, tokens) -> spectrogram and series."""
-        spectrogram = self.decoder(z).float()
-        return spectrogram, self.encoder.series(spectrogram, self.n_timepoints)
-
-    def decode_tokens(self, tokens):
-        """(batch, tokens) -> series."""
-        return self.decode(self.quantizer.lookup(tokens))[1]
-
-    def tokens(self, x):
-        """Series -> tokens."""
-        return self.quantizer.encode(self.encoder(x))
-
-    def embed(self, x, features):
-        """Series -> pooled features (batch, n_features)."""
-        if features == "latent":
-            return summarize_latent(self.encoder(x))
-        if features == "tokens":
-            return summarize_latent(self.quantizer.lookup(self.tokens(x)))
-        activations = self.encoder.activations(x)
-        z_q = self.quantizer.lookup(self.quantizer.encode(activations[-1]))
-        summary = self.encoder.summarize(activations)
-        return torch.cat([summary, summarize_latent(z_q)], dim=1)
-
-    def forward(self, x):
-        """Loss terms of standardised series (batch, channels, time)."""
-        x = self._shift_some(x)
-        spectrogram = self.encoder.spectrogram(x)
-        z = self.encoder.latent(spectrogram)
-        z_q, _, terms = self.quantizer(z)
-        decoded, series = self.decode(z_q)
-        self.monitor(pool(z_q))
-        terms["time_loss"] = F.mse_loss(series, x)
-        terms["frequency_loss"] = F.mse_loss(decoded, spectrogram)
-        if self.joint_embedding is not None:
-            terms |= self._joint_terms(x, z_q)
-        return terms
-
-    def _shift_some(self, x):
-        if not self.training:  # held-out series are judged as they are
-            return x
-        # Few series are soon learnt by heart; moved, they are new at every step.
-        moved = torch.rand(len(x), 1, 1, device=x.device) < self.shift_probability
-        return torch.where(moved, time_shift(x), x)
-
-    def _joint_terms(self, x, z_q):
-        view = augment(x, self.augmentations)
-        z_view = self.encoder(view)
-        terms = {}
-        if self.augmented_weight:
-            series = self.decode(z_view)[1]
-            terms["augmented_loss"] = self.augmented_weight * F.mse_loss(series, view)
-        joint = self.joint_embedding(z_q, z_view, x, view)
-        return terms | {name: self.ssl_weight * term for name, term in joint.items()}
-
-    def after_step(self, progress):
-        if self.joint_embedding is not None:
-            self.joint_embedding.follow(self.encoder, progress)
-
-    def epoch_metrics(self):
-        return self.quantizer.epoch_metrics() | self.monitor.epoch_metrics()
 
 
 def _gives_codes(tokenizer):
@@ -446,7 +304,7 @@ class SSLVQTokenizer(SpectralEstimator):
         series = self._fit_series(X)
         fit_net(
             self,
-            _Autoencoder,
+            Autoencoder,
             params | self._backbone_params,
             [series],
             random_seed(self.random_state),

@@ -17,6 +17,7 @@ def layer_of(path):
 
 
 LAYERS = {"functional", "augmentations", "nn", "objectives", "_net"}
+NETWORKS = {"_ncvqvae"}
 ESTIMATORS = {"preprocessing", "encoders", "tokenizers", "autoencoders"}
 TOP = {"samplers", "classifiers", "fcn"}
 MAY_IMPORT = {
@@ -24,10 +25,11 @@ MAY_IMPORT = {
     "augmentations": {"functional"},
     "nn": {"functional"},
     "objectives": {"functional", "nn"},
+    "_ncvqvae": {"functional", "augmentations", "nn", "objectives"},
     "_net": LAYERS,
     "base": {"_net", "nn"},
-    **{name: LAYERS | ESTIMATORS | {"base"} for name in ESTIMATORS},
-    **{name: LAYERS | ESTIMATORS | {"base"} | TOP for name in TOP},
+    **{name: LAYERS | NETWORKS | ESTIMATORS | {"base"} for name in ESTIMATORS},
+    **{name: LAYERS | NETWORKS | ESTIMATORS | {"base"} | TOP for name in TOP},
     "metrics": LAYERS,
     "plotting": LAYERS | {"metrics"},
     "__init__": {layer_of(path) for path in FILES},
