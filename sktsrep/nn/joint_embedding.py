@@ -22,7 +22,7 @@ class IterNorm(nn.Module):
         Newton iterations.
     group_size : int
         Features are whitened in groups of at most this many, as in the authors' code.
-        Of fewer rows than that, whitening makes any batch white.
+        With fewer rows than that, any batch can be made white.
     momentum : float
         Weight of a batch in the running mean and whitening matrix.
 
