@@ -26,9 +26,12 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import TensorDataset
 
+from sktsrep.nn import ResidualBlock, TransformerLayer
+
 __all__ = [
     "DeviceBatches",
     "SeriesNet",
+    "check_split",
     "fit_net",
     "freeze",
     "isolated_random_state",
@@ -147,10 +150,11 @@ class SeriesNet(skorch.NeuralNet):
         return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]
 
     def torch_compile(self, module, name):
-        """Compile in place, which pickles and keeps the module's other methods."""
+        """Compile blocks in place: they recur, and whatever calls them gains."""
         if self.compile and name == "module":
-            for part in module.children():
-                part.compile(**self.get_params_for("compile"))
+            for part in module.modules():
+                if isinstance(part, (ResidualBlock, TransformerLayer)):
+                    part.compile(**self.get_params_for("compile"))
         return module
 
     def infer(self, x, **fit_params):
@@ -263,17 +267,41 @@ def freeze(pattern, n_epochs):
     return [Freezer(pattern), Unfreezer(pattern, at=n_epochs + 1)]
 
 
-def _split(tensors, fraction):
-    """Training and validation data set; the latter None without a fraction."""
-    if fraction is None:
-        return TensorDataset(*tensors), None
-    n_samples = len(tensors[0])
-    n_valid = max(1, round(fraction * n_samples))
+def check_split(estimator, n_samples):
+    """Number of series to hold out, 0 without early stopping.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Has ``early_stopping`` and ``validation_fraction``.
+    n_samples : int
+        Number of series.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        When none would be left to train on.
+    """
+    if not estimator.early_stopping:
+        return 0
+    n_valid = max(1, round(estimator.validation_fraction * n_samples))
     if n_valid >= n_samples:
         raise ValueError(
-            f"With n_samples={n_samples} and validation_fraction={fraction}, the "
-            "resulting train set will be empty."
+            f"With n_samples={n_samples} and validation_fraction="
+            f"{estimator.validation_fraction}, the resulting train set will be empty."
         )
+    return n_valid
+
+
+def _split(tensors, n_valid):
+    """Training and validation data set; the latter None for no series."""
+    if n_valid == 0:
+        return TensorDataset(*tensors), None
+    n_samples = len(tensors[0])
     order = torch.randperm(n_samples).to(tensors[0].device)
     train, valid = order[n_valid:], order[:n_valid]
     return (
@@ -330,8 +358,7 @@ def fit_net(
     """
     device = tensors[0].device
     with isolated_random_state(seed, device):
-        fraction = estimator.validation_fraction if estimator.early_stopping else None
-        train, valid = _split(tensors, fraction)
+        train, valid = _split(tensors, check_split(estimator, len(tensors[0])))
         n_batches = math.ceil(len(train) / estimator.batch_size)
         n_epochs = _n_epochs(estimator, n_batches)
         open_context = open_context or estimator._init_callback_context

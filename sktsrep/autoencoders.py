@@ -14,7 +14,7 @@ from sktsrep._net import fit_net
 from sktsrep.base import (
     SpectralEstimator,
     all_or_nothing,
-    check_n_samples,
+    check_positive_int,
     random_seed,
     to_tensor,
     validate_series,
@@ -31,6 +31,7 @@ class _VariationalAutoencoder(TrainingModule):
     def __init__(self, *, latent_dim, beta, n_observed, **backbone):
         super().__init__()
         hidden_dim = backbone["hidden_dim"]
+        self.latent_dim = latent_dim
         self.beta = beta
         self.n_timepoints = backbone["n_timepoints"]
         self.n_observed = n_observed
@@ -83,7 +84,7 @@ class _VariationalAutoencoder(TrainingModule):
 
     def forward(self, x):
         """Loss terms of standardised series (batch, channels, time)."""
-        noise = torch.randn(len(x), self.posterior.out_features // 2, device=x.device)
+        noise = torch.randn(len(x), self.latent_dim, device=x.device)
         nll, divergence = self.bound_terms(x, noise)
         return {
             "reconstruction_loss": nll.mean(),
@@ -126,7 +127,7 @@ class VAE(SpectralEstimator):
     lr : float, default=1e-3
         Learning rate of AdamW at the start; it falls to zero on a cosine.
     weight_decay : float, default=1e-4
-        Of AdamW; the codebook has none.
+        Of AdamW.
     gradient_clip : float, default=1.0
         Largest norm of the gradient; None for no limit.
     early_stopping : bool, default=False
@@ -139,11 +140,11 @@ class VAE(SpectralEstimator):
     amp : bool, default=False
         Forward passes in bfloat16 where torch deems it safe.
     compile : bool, default=False
-        Compile the network with :func:`torch.compile`.
+        Compile the network's blocks with :func:`torch.compile`.
     device : str or torch.device, default="auto"
         "auto" is CUDA where there is one.
     random_state : int, RandomState instance or None, default=None
-        Decides weights, batches and augmentations.
+        Decides weights, batches and draws from the posterior.
     verbose : int, default=0
         Whether to print a line an epoch.
     callbacks : list of skorch callbacks, default=None
@@ -275,7 +276,7 @@ class VAE(SpectralEstimator):
 
     @property
     def _n_features_out(self):
-        return self.latent_dim
+        return self._module.latent_dim
 
     def transform(self, X):
         """Means of the posterior.
@@ -310,10 +311,11 @@ class VAE(SpectralEstimator):
         """
         check_is_fitted(self)
         X = check_array(X, dtype=np.float32, input_name="X")
-        if X.shape[1] != self.latent_dim:
+        latent_dim = self._module.latent_dim
+        if X.shape[1] != latent_dim:
             raise ValueError(
                 f"X has {X.shape[1]} features, but VAE.inverse_transform is expecting "
-                f"latent_dim={self.latent_dim} features as input."
+                f"latent_dim={latent_dim} features as input."
             )
         latent = to_tensor(X, "cpu")
         return self._restore(self._predict_chunks(self._module.decode, latent))
@@ -334,9 +336,9 @@ class VAE(SpectralEstimator):
             ``n_samples`` samples of the shape and dtype that ``fit`` saw.
         """
         check_is_fitted(self)
-        check_n_samples(n_samples)
+        check_positive_int(n_samples, "n_samples")
         with self._isolated(random_state):
-            latent = torch.randn(n_samples, self.latent_dim)
+            latent = torch.randn(n_samples, self._module.latent_dim)
         return self.inverse_transform(latent.numpy())
 
     def score_samples(self, X, n_draws=16, random_state=None):
@@ -358,10 +360,11 @@ class VAE(SpectralEstimator):
             for unusual series.
         """
         X = self._check(X)
+        check_positive_int(n_draws, "n_draws")
         module = self._module
         with self._isolated(random_state):
             # The same draws for every series: its score depends on no other.
-            draws = torch.randn(n_draws, self.latent_dim)
+            draws = torch.randn(n_draws, module.latent_dim)
 
         def bound(series):
             noises = draws.to(series.device)

@@ -29,8 +29,9 @@ __all__ = [
     "SpectralEstimator",
     "TorchEstimator",
     "all_or_nothing",
+    "apply_in_chunks",
     "as_series",
-    "check_n_samples",
+    "check_positive_int",
     "clone_with_seed",
     "random_seed",
     "resolve_frames",
@@ -187,12 +188,10 @@ def clone_with_seed(estimator, random_state):
     return copied
 
 
-def check_n_samples(n_samples):
-    """Raise ValueError unless ``n_samples`` is an int of at least 1."""
-    if not isinstance(n_samples, Integral) or n_samples < 1:
-        raise ValueError(
-            f"n_samples must be an int of at least 1, got {n_samples!r} instead."
-        )
+def check_positive_int(value, name):
+    """Raise ValueError unless an argument is an int of at least 1."""
+    if not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name} must be an int of at least 1, got {value!r} instead.")
 
 
 def random_seed(random_state):
@@ -210,6 +209,22 @@ def to_tensor(X, device):
 def as_series(x):
     """(n_samples, n_timepoints) gets a channel axis; three axes stay."""
     return x.unsqueeze(1) if x.ndim == 2 else x
+
+
+def apply_in_chunks(function, device, *tensors):
+    """Apply ``function`` to rows of host tensors; tensors come back on the host.
+
+    It sees chunks of one fixed size on the device, so that memory is bounded there.
+    """
+    size = _CHUNK.get(device.type, 1024)
+    outputs = []
+    with torch.inference_mode():
+        for chunk in zip(*(t.split(size) for t in tensors), strict=True):
+            n_rows = len(chunk[0])
+            rows = torch.arange(size).clamp(max=n_rows - 1)
+            result = function(*(part[rows].to(device) for part in chunk))
+            outputs.append(result[:n_rows].cpu())
+    return torch.cat(outputs)
 
 
 def resolve_frames(n_fft, hop_length, n_timepoints):
@@ -327,20 +342,8 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
         return isolated_random_state(random_seed(random_state), device)
 
     def _predict_chunks(self, function, *tensors):
-        """Apply ``function`` to rows of host tensors; tensors come back on the host.
-
-        The device is the net's; the function sees chunks of one fixed size.
-        """
-        device = torch.device(self.net_.device)
-        size = _CHUNK.get(device.type, 1024)
-        outputs = []
-        with torch.inference_mode():
-            for chunk in zip(*(t.split(size) for t in tensors), strict=True):
-                n_rows = len(chunk[0])
-                rows = torch.arange(size).clamp(max=n_rows - 1)
-                result = function(*(part[rows].to(device) for part in chunk))
-                outputs.append(result[:n_rows].cpu())
-        return torch.cat(outputs)
+        """Rows of ``function`` on the net's device, from and to host tensors."""
+        return apply_in_chunks(function, torch.device(self.net_.device), *tensors)
 
 
 class SpectralEstimator(
@@ -366,22 +369,40 @@ class SpectralEstimator(
         tags.transformer_tags.preserves_dtype = ["float64", "float32", "float16"]
         return tags
 
-    def _make_stft(self, sample_shape, dtype, device):
-        """The transform for the dtype and, of spectrograms, the number of bins."""
+    def _resolve_frames(self, sample_shape):
+        """Window and hop; of spectrograms, the window that has their bins."""
         n_fft = self.n_fft
         if len(sample_shape) == 3 and (
             n_fft == "auto" or n_fft // 2 + 1 != sample_shape[1]
         ):
             n_fft = 2 * (sample_shape[1] - 1)  # as the STFTTransformer upstream has it
-        frames = resolve_frames(n_fft, self.hop_length, sample_shape[-1])
-        return STFT(*frames, dtype=dtype).to(device)
+        return resolve_frames(n_fft, self.hop_length, sample_shape[-1])
+
+    def _stft(self, like):
+        """The transform that ``fit`` resolved, for a tensor's dtype and device."""
+        return STFT(*self._frames, dtype=like.dtype).to(like.device)
 
     def _whole_hops(self, x):
-        """Series (n_samples, n_channels, time) of whole hops, and their STFT."""
-        stft = self._make_stft(x.shape[1:], x.dtype, x.device)
+        """Series (n_samples, n_channels, time) of whole hops."""
+        stft = self._stft(x)
         spectrogram = x if x.ndim == 4 else stft(as_series(x))
         n_timepoints = max((spectrogram.shape[-1] - 1) * stft.hop_length, 1)
-        return stft.inverse(spectrogram, n_timepoints), stft
+        return stft.inverse(spectrogram, n_timepoints)
+
+    def _fit_whole_hops(self, x):
+        """As :meth:`_whole_hops`; spectrograms must be those of their own series."""
+        series = self._whole_hops(x)
+        if x.ndim == 4:
+            gap = (self._stft(series)(series) - x).abs().max()
+            if gap > 1e-2 * x.abs().max():  # float16 alone makes 1e-3
+                n_fft, hop_length = self._frames
+                raise ValueError(
+                    "X are no spectrograms of series with window='hann', "
+                    f"n_fft={n_fft} and hop_length={hop_length}. Give the "
+                    "STFTTransformer's n_fft and hop_length here too; it must have "
+                    "output='real_imag' and that window."
+                )
+        return series
 
     def _fit_series(self, X):
         """Learn mean and scale; standardised float32 series on the device."""
@@ -390,7 +411,11 @@ class SpectralEstimator(
                 f"A spectrogram of shape {X.shape} has no real and imaginary parts: "
                 "use STFTTransformer(output='real_imag', flatten=False)."
             )
-        series, stft = self._whole_hops(to_tensor(X, resolve_device(self.device)))
+        device = resolve_device(self.device)
+        self._frames = self._resolve_frames(X.shape[1:])
+        # In chunks: the spectrograms of all series at once take many times their space.
+        chunks = to_tensor(X, "cpu").split(1024)
+        series = torch.cat([self._fit_whole_hops(rows.to(device)) for rows in chunks])
         mean = shared_shape(series.double())  # (channels, time)
         scale = (series - mean).square().mean(dim=(0, 2)).sqrt().unsqueeze(1)
         # Rounding leaves equal series with a scale of about their own precision.
@@ -401,8 +426,8 @@ class SpectralEstimator(
         self._backbone_params = dict(
             n_channels=series.shape[1],
             n_timepoints=series.shape[2],
-            n_fft=stft.n_fft,
-            hop_length=stft.hop_length,
+            n_fft=self._frames[0],
+            hop_length=self._frames[1],
             max_tokens=self.max_tokens,
             hidden_dim=self.hidden_dim,
             n_blocks=self.n_blocks,
@@ -416,7 +441,7 @@ class SpectralEstimator(
 
     def _prepare(self, x):
         """Standardised series of whole hops, from a tensor of what ``fit`` saw."""
-        return self._standardise(self._whole_hops(x)[0])
+        return self._standardise(self._whole_hops(x))
 
     def _apply(self, X, function):
         """Rows of ``function(standardised series)`` for checked ``X``."""
@@ -445,7 +470,7 @@ class SpectralEstimator(
                 f"{spread.iloc[-1]:.3g}. Try another ssl, larger variance or "
                 "covariance weights, a smaller lr or weaker augmentations.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=6,  # beyond fit and its three decorators
             )
 
     def _restore(self, series):
@@ -453,7 +478,7 @@ class SpectralEstimator(
         x = torch.as_tensor(series).double()
         x = x * torch.as_tensor(self.scale_) + torch.as_tensor(self.mean_)
         if len(self.sample_shape_) == 3:
-            x = self._make_stft(self.sample_shape_, x.dtype, x.device)(x)
+            x = self._stft(x)(x)
         else:
             x = x[..., : self.sample_shape_[-1]].reshape(len(x), *self.sample_shape_)
         return x.numpy().astype(self._dtype, copy=False)

@@ -16,11 +16,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import nn
 
-from sktsrep._net import fit_net, freeze, resolve_device
+from sktsrep._net import check_split, fit_net, freeze, resolve_device
 from sktsrep.base import (
     SpectralEstimator,
     TorchEstimator,
     all_or_nothing,
+    apply_in_chunks,
     clone_with_seed,
     random_seed,
     to_tensor,
@@ -94,7 +95,7 @@ class FineTunedClassifier(ClassifierMixin, TorchEstimator):
     amp : bool, default=False
         Forward passes in bfloat16 where torch deems it safe.
     compile : bool, default=False
-        Compile the network with :func:`torch.compile`.
+        Compile the network's blocks with :func:`torch.compile`.
     device : str or torch.device, default="auto"
         "auto" is CUDA where there is one.
     random_state : int, RandomState instance or None, default=None
@@ -109,7 +110,7 @@ class FineTunedClassifier(ClassifierMixin, TorchEstimator):
     net_ : SeriesNet
         The trained skorch net; ``net_.module_`` is the torch module.
     encoder_ : estimator
-        The fitted encoder that training started from.
+        The fitted encoder that training started from, or a copy of it.
     classes_ : ndarray of shape (n_classes,)
         The labels.
     history_ : DataFrame
@@ -217,9 +218,10 @@ class FineTunedClassifier(ClassifierMixin, TorchEstimator):
         y = column_or_1d(y, warn=True)
         self.classes_, indices = np.unique(y, return_inverse=True)
         weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        check_split(self, len(X))
         self.encoder_ = self._fitted_encoder(X)
         backbone = copy.deepcopy(self.encoder_.net_.module_.encoder).cpu()
-        series = self.encoder_._prepare(to_tensor(X, device))
+        series = apply_in_chunks(self.encoder_._prepare, device, to_tensor(X, "cpu"))
         fit_net(
             self,
             _FineTuned,
@@ -228,7 +230,7 @@ class FineTunedClassifier(ClassifierMixin, TorchEstimator):
                 n_classes=len(self.classes_),
                 class_weight=torch.tensor(weight, dtype=torch.float32),
             ),
-            [series, torch.tensor(indices, device=device)],
+            [series.to(device), torch.tensor(indices, device=device)],
             random_seed(self.random_state),
             param_groups=[("encoder.*", {"lr": self.lr * self.backbone_rate})],
             callbacks=freeze("encoder.*", self.freeze_epochs),
@@ -236,10 +238,15 @@ class FineTunedClassifier(ClassifierMixin, TorchEstimator):
         return self
 
     def _fitted_encoder(self, X):
-        """The given encoder where it is fitted, else a fitted clone."""
+        """A copy of the given encoder where it is fitted, else a fitted clone."""
         encoder = SSLEncoder() if self.encoder is None else self.encoder
         if isinstance(encoder, FrozenEstimator):
             encoder = encoder.estimator
+            if not isinstance(encoder, SpectralEstimator):
+                raise TypeError(
+                    "encoder must be an SSLEncoder, SSLVQTokenizer or VAE, got a "
+                    f"FrozenEstimator of {type(encoder).__name__} instead."
+                )
             check_is_fitted(encoder)
         try:
             check_is_fitted(encoder)
@@ -250,7 +257,7 @@ class FineTunedClassifier(ClassifierMixin, TorchEstimator):
                 f"X has samples of shape {self.sample_shape_}, but the encoder was "
                 f"fitted on samples of shape {encoder.sample_shape_}."
             )
-        return encoder
+        return copy.deepcopy(encoder)  # it may be fitted again, to other data
 
     def predict_proba(self, X):
         """Probabilities of the classes.

@@ -105,7 +105,7 @@ class SSLEncoder(SpectralEstimator):
     lr : float, default=1e-3
         Learning rate of AdamW at the start; it falls to zero on a cosine.
     weight_decay : float, default=1e-4
-        Of AdamW; the codebook has none.
+        Of AdamW.
     gradient_clip : float, default=1.0
         Largest norm of the gradient; None for no limit.
     early_stopping : bool, default=False
@@ -118,7 +118,7 @@ class SSLEncoder(SpectralEstimator):
     amp : bool, default=False
         Forward passes in bfloat16 where torch deems it safe.
     compile : bool, default=False
-        Compile the network with :func:`torch.compile`.
+        Compile the network's blocks with :func:`torch.compile`.
     device : str or torch.device, default="auto"
         "auto" is CUDA where there is one.
     random_state : int, RandomState instance or None, default=None
@@ -265,9 +265,10 @@ class SSLEncoder(SpectralEstimator):
 
     @property
     def _n_features_out(self):
+        encoder = self._module.encoder
         if self.features == "latent":
-            return 7 * self.latent_dim
-        return self._module.encoder.n_features
+            return encoder.n_latent_features
+        return encoder.n_features
 
     def transform(self, X):
         """Embeddings of series.

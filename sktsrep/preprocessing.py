@@ -16,6 +16,8 @@ from sklearn.utils.validation import (
 
 from sktsrep._net import resolve_device
 from sktsrep.base import (
+    all_or_nothing,
+    apply_in_chunks,
     as_series,
     resolve_frames,
     to_tensor,
@@ -126,6 +128,7 @@ class STFTTransformer(TransformerMixin, BaseEstimator):
         return tags
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @all_or_nothing
     def fit(self, X, y=None):
         """Learn the shape of the series.
 
@@ -164,9 +167,26 @@ class STFTTransformer(TransformerMixin, BaseEstimator):
         self.spectrogram_shape_ = (n_parts, self.n_fft_ // 2 + 1, n_frames)
         return self
 
-    def _stft(self, dtype):
-        stft = STFT(self.n_fft_, self.hop_length_, self.window, dtype)
-        return stft.to(resolve_device(self.device))
+    def _apply(self, function, X):
+        """Rows of ``function(stft, rows)`` on the device, as an array."""
+        device, x = resolve_device(self.device), to_tensor(X, "cpu")
+        stft = STFT(self.n_fft_, self.hop_length_, self.window, x.dtype).to(device)
+        rows = apply_in_chunks(lambda part: function(stft, part), device, x)
+        return rows.numpy().astype(X.dtype, copy=False)
+
+    def _spectrogram(self, stft, x):
+        spectrogram = stft(as_series(x))
+        if self.output != "real_imag":
+            real, imaginary = spectrogram.chunk(2, dim=1)
+            spectrogram = torch.hypot(real, imaginary)
+        if self.output == "log_magnitude":
+            spectrogram = spectrogram.log1p()
+        return spectrogram.flatten(start_dim=1) if self.flatten else spectrogram
+
+    def _series(self, stft, spectrogram):
+        spectrogram = spectrogram.reshape(-1, *self.spectrogram_shape_)
+        series = stft.inverse(spectrogram, self.n_timepoints_)
+        return series.reshape(-1, *self.sample_shape_)
 
     def transform(self, X):
         """Spectrograms of series.
@@ -184,16 +204,7 @@ class STFTTransformer(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_series(self, X, reset=False)
-        x = as_series(to_tensor(X, resolve_device(self.device)))
-        spectrogram = self._stft(x.dtype)(x)
-        if self.output != "real_imag":
-            real, imaginary = spectrogram.chunk(2, dim=1)
-            spectrogram = torch.hypot(real, imaginary)
-        if self.output == "log_magnitude":
-            spectrogram = spectrogram.log1p()
-        if self.flatten:
-            spectrogram = spectrogram.flatten(start_dim=1)
-        return spectrogram.cpu().numpy().astype(X.dtype, copy=False)
+        return self._apply(self._spectrogram, X)
 
     @available_if(_is_invertible)
     def inverse_transform(self, X):
@@ -219,11 +230,7 @@ class STFTTransformer(TransformerMixin, BaseEstimator):
                 f"X has samples of shape {X.shape[1:]}, but STFTTransformer is "
                 f"expecting spectrograms of shape {shapes[self.flatten]} as input."
             )
-        spectrogram = to_tensor(X, resolve_device(self.device))
-        spectrogram = spectrogram.reshape(-1, *self.spectrogram_shape_)
-        series = self._stft(spectrogram.dtype).inverse(spectrogram, self.n_timepoints_)
-        series = series.reshape(len(X), *self.sample_shape_)
-        return series.cpu().numpy().astype(X.dtype, copy=False)
+        return self._apply(self._series, X)
 
     @available_if(_is_flat)
     def get_feature_names_out(self, input_features=None):

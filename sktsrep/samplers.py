@@ -1,5 +1,6 @@
 """Stage 2: new series from a bidirectional transformer over tokens (MaskGIT)."""
 
+import copy
 from functools import partial
 from numbers import Integral, Real
 
@@ -18,11 +19,11 @@ from sklearn.utils.validation import (
 )
 
 from sktsrep._ncvqvae import MaskedPrior
-from sktsrep._net import fit_net, resolve_device
+from sktsrep._net import check_split, fit_net, resolve_device
 from sktsrep.base import (
     TorchEstimator,
     all_or_nothing,
-    check_n_samples,
+    check_positive_int,
     clone_with_seed,
     random_seed,
     validate_codes,
@@ -60,7 +61,8 @@ class MaskGITSampler(TorchEstimator):
         Classifier-free guidance: 1 samples the class-conditional distribution, 0
         ignores the class, more than 1 exaggerates it.
     class_dropout : float, default=0.1
-        Probability of hiding the class in training, which guidance needs.
+        Probability of hiding the class in training, which guidance, ``impute`` and
+        ``score_samples`` need.
     hidden_dim : int, default=128
         Width of the transformer; a multiple of ``n_heads``.
     n_layers : int, default=3
@@ -90,7 +92,7 @@ class MaskGITSampler(TorchEstimator):
     amp : bool, default=False
         Forward passes in bfloat16 where torch deems it safe.
     compile : bool, default=False
-        Compile the network with :func:`torch.compile`.
+        Compile the network's blocks with :func:`torch.compile`.
     device : str or torch.device, default="auto"
         "auto" is CUDA where there is one.
     random_state : int, RandomState instance or None, default=None
@@ -106,7 +108,7 @@ class MaskGITSampler(TorchEstimator):
     net_ : SeriesNet
         The trained skorch net; ``net_.module_`` is the torch module.
     tokenizer_ : estimator or None
-        The fitted tokenizer.
+        The fitted tokenizer; a copy of a frozen one.
     n_tokens_, n_codes_ : int
         Tokens a series; size of the codebook (the largest token seen, plus one, when
         fitted on tokens).
@@ -244,6 +246,7 @@ class MaskGITSampler(TorchEstimator):
         device = resolve_device(self.device)
         X = validate_series(self, X, reset=True)
         classes = self._fit_classes(X, y)
+        check_split(self, len(X))
         context = self._init_callback_context(max_subtasks=2)
         context.call_on_fit_task_begin(estimator=self)
         tokens = self._fit_tokens(X, context.subcontext("tokenizer"))
@@ -292,7 +295,9 @@ class MaskGITSampler(TorchEstimator):
             self.n_codes_ = int(tokens.max()) + 1
             return tokens
         if isinstance(self.tokenizer, FrozenEstimator):
-            self.tokenizer_ = self.tokenizer.estimator
+            check_is_fitted(self.tokenizer.estimator)
+            # A copy, because it may be fitted again, to other data.
+            self.tokenizer_ = copy.deepcopy(self.tokenizer.estimator)
         else:
             self.tokenizer_ = clone_with_seed(self.tokenizer, self.random_state)
             with context.propagate_callback_context(self.tokenizer_):
@@ -372,7 +377,9 @@ class MaskGITSampler(TorchEstimator):
     def _sample(self, decode, n_samples, y, random_state):
         """Rows of ``decode``, which starts with all tokens unknown."""
         check_is_fitted(self)
-        check_n_samples(n_samples)
+        check_positive_int(n_samples, "n_samples")
+        if self.guidance_scale != 1:
+            self._check_class_free(f"guidance_scale={self.guidance_scale}")
         tokens = torch.zeros(n_samples, self.n_tokens_, dtype=torch.int64)
         unknown = torch.ones_like(tokens, dtype=torch.bool)
         with self._isolated(random_state):
@@ -402,6 +409,7 @@ class MaskGITSampler(TorchEstimator):
         check_is_fitted(self)
         if self.tokenizer_ is None or len(self.sample_shape_) == 3:
             raise ValueError("impute needs a sampler that was fitted on series.")
+        self._check_class_free("impute")
         X = validate_series(self, X, reset=False, allow_nan=True)
         mask = check_array(mask, dtype=bool, allow_nd=True, input_name="mask")
         if mask.shape != X.shape:
@@ -439,6 +447,7 @@ class MaskGITSampler(TorchEstimator):
         Salazar et al. 2020, "Masked language model scoring", arXiv 1910.14659.
         """
         check_is_fitted(self)
+        self._check_class_free("score_samples")
         X = validate_series(self, X, reset=False)
         if self.tokenizer_ is None:
             tokens = validate_codes(X, self.n_tokens_, self.n_codes_)
@@ -463,6 +472,13 @@ class MaskGITSampler(TorchEstimator):
             Nats a series.
         """
         return float(self.score_samples(X).mean())
+
+    def _check_class_free(self, what):
+        if len(self.classes_) and not self._module.class_dropout:
+            raise ValueError(
+                f"{what} needs the distribution without classes, which a sampler "
+                "fitted with labels and class_dropout=0 has not learnt."
+            )
 
     def _sample_classes(self, n_samples, y):
         if len(self.classes_) == 0:

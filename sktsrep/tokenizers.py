@@ -118,7 +118,7 @@ class SSLVQTokenizer(SpectralEstimator):
     amp : bool, default=False
         Forward passes in bfloat16 where torch deems it safe.
     compile : bool, default=False
-        Compile the network with :func:`torch.compile`.
+        Compile the network's blocks with :func:`torch.compile`.
     device : str or torch.device, default="auto"
         "auto" is CUDA where there is one.
     random_state : int, RandomState instance or None, default=None
@@ -338,10 +338,10 @@ class SSLVQTokenizer(SpectralEstimator):
     def _n_features_out(self):
         if self.output == "codes":
             return self.token_shape_[0]
-        quantised = 7 * self.code_dim
+        encoder = self._module.encoder
         if self.features == "all":
-            return self._module.encoder.n_features + quantised
-        return quantised
+            return encoder.n_features + encoder.n_latent_features
+        return encoder.n_latent_features
 
     def transform(self, X):
         """Embeddings or codes of series, as ``output`` says.
@@ -393,7 +393,7 @@ class SSLVQTokenizer(SpectralEstimator):
             Of the sample shape and dtype that ``fit`` saw.
         """
         check_is_fitted(self)
-        codes = validate_codes(codes, self.token_shape_[0], self.n_codes)
+        codes = validate_codes(codes, self.token_shape_[0], len(self.codebook_))
         series = self._predict_chunks(self._module.decode_tokens, torch.tensor(codes))
         return self._restore(series)
 

@@ -237,14 +237,7 @@ def test_time_shift_moves_and_mirrors(length, width, seed):
 
 def test_time_shift_draws_every_offset():
     starts = time_shift(torch.arange(5.0).expand(400, 1, 5), generator=generator())
-    first, last = starts[:, 0, 0], starts[:, 0, -1]
-    assert set(zip(first.tolist(), last.tolist(), strict=True)) == {
-        (0, 4),
-        (1, 3),
-        (2, 2),
-        (1, 3),
-        (2, 2),
-    }
+    assert set(starts[:, 0, 2].int().tolist()) == {0, 1, 2, 3, 4}
 
 
 def test_flip_turns_about_so_many_rows():

@@ -110,6 +110,21 @@ def test_inverse_of_another_dimension():
         vae.inverse_transform(np.ones((2, 4)))
 
 
+def test_parameters_of_the_next_fit_do_not_touch_the_last():
+    X, _ = waves()
+    vae = tiny_vae().fit(X)
+    vae.set_params(latent_dim=5)
+    assert vae.sample(2).shape == (2, 50)
+    assert len(vae.get_feature_names_out()) == vae.transform(X).shape[1]
+    assert np.isfinite(vae.score_samples(X)).all()
+
+
+def test_number_of_draws():
+    X, _ = waves()
+    with pytest.raises(ValueError, match="n_draws must be an int of at least 1"):
+        tiny_vae().fit(X).score_samples(X, n_draws=0)
+
+
 def test_learns_the_data_and_finds_outliers():
     X, _ = waves(n_samples=120)
     vae = tiny_vae(hidden_dim=16, max_epochs=80, lr=1e-2).fit(X[:80])

@@ -13,6 +13,7 @@ from estimators import (
     waves,
 )
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
 from sktsrep import STFTTransformer
@@ -34,8 +35,23 @@ def test_starts_from_any_encoder_and_leaves_it_alone(make, state):
     given = FrozenEstimator(encoder) if state == "frozen" else encoder
     classifier = tiny_classifier(given, max_epochs=3).fit(X, y)
     assert pickle.dumps(encoder) == before
-    assert (classifier.encoder_ is encoder) == (state != "unfitted")
     assert not torch.equal(weights(classifier), weights(classifier.encoder_))
+
+
+def test_the_given_encoder_may_be_fitted_again():
+    X, y = waves()
+    encoder = tiny_encoder().fit(X)
+    classifier = tiny_classifier(encoder, max_epochs=3).fit(X, y)
+    before = classifier.predict_proba(X)
+    encoder.fit(100 * X + 7)
+    np.testing.assert_array_equal(classifier.predict_proba(X), before)
+
+
+def test_a_frozen_estimator_of_another_kind():
+    X, y = waves()
+    frozen = FrozenEstimator(LogisticRegression().fit(X, y))
+    with pytest.raises(TypeError, match="FrozenEstimator of LogisticRegression"):
+        tiny_classifier(frozen).fit(X, y)
 
 
 def test_frozen_epochs_train_the_head_alone():

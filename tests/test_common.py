@@ -222,14 +222,17 @@ def test_cross_validate_and_frozen():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-def test_fitted_on_cuda_used_on_cpu(estimator, tmp_path):
+def test_fitted_on_cuda_used_on_cpu(estimator):
     X, y = waves()
     estimator.set_params(device="cuda").fit(X, y)
-    torch.save(estimator, tmp_path / "estimator.pt")
     moved = copy.deepcopy(estimator)
     if hasattr(moved, "net_"):
         moved.net_.set_params(device="cpu")
         moved.net_.module_.cpu()
     else:
         moved.set_params(device="cpu")
-    assert output(moved, X).shape == output(estimator, X).shape
+    expected = output(estimator, X)
+    if expected.dtype == np.int64:  # a near tie may fall the other way
+        assert (output(moved, X) == expected).mean() > 0.95
+    elif not hasattr(estimator, "n_codes") and not hasattr(estimator, "tokenizer"):
+        np.testing.assert_allclose(output(moved, X), expected, rtol=1e-2, atol=1e-2)

@@ -72,8 +72,9 @@ def test_collapse_warns(make):
     if make is tiny_tokenizer:
         params |= {"ssl_weight": 1e3, "commitment_weight": 0.0}
     estimator = make(ssl=pull_everything_together(), **params)
-    with pytest.warns(ConvergenceWarning, match="embeddings collapsed"):
+    with pytest.warns(ConvergenceWarning, match="embeddings collapsed") as caught:
         estimator.fit(X)
+    assert caught[0].filename == __file__
 
 
 def test_no_objective_is_an_error():

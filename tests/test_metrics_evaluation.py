@@ -90,6 +90,20 @@ def test_a_predefined_split_and_data_frames():
     assert table["sd"].isna().all()
 
 
+def test_representations_have_the_same_shots():
+    X, y = waves(40)
+    table = metrics.evaluate_representation(
+        {"a": PCA(4), "b": PCA(4)},
+        X + np.random.default_rng(0).normal(size=X.shape),
+        y,
+        cv=2,
+        probes={},
+        n_shots=(1,),
+        baselines=False,
+    )
+    assert table["mean"][0] == table["mean"][1]
+
+
 def test_bad_tasks():
     X, y = waves(12)
     for labels, message in (
@@ -103,7 +117,8 @@ def test_bad_tasks():
         metrics.evaluate_representation(PCA(2), np.where(X > 0, X, np.nan), y)
     rare = np.repeat(["a", "b"], [9, 3])
     with pytest.raises(ValueError, match="one series in a training part"):
-        metrics.evaluate_representation(PCA(2), X, rare, cv=[(np.arange(10), [10])])
+        # Refused before the representation is fitted, which would be another error.
+        metrics.evaluate_representation(PCA(99), X, rare, cv=[(np.arange(10), [10])])
 
 
 # ---------------------------------------------------------------------- tables, scorers

@@ -60,19 +60,6 @@ def test_extrapolation_removes_the_bias():
     assert abs(at_infinity) < 0.3 * at_n
 
 
-def test_frechet_is_torchmetrics():
-    image = pytest.importorskip("torchmetrics.image.fid")
-    torch = pytest.importorskip("torch")
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(2, 50, 4))
-    moments = [
-        torch.tensor(f(x.T)) for x in (a, b) for f in (lambda x: x.mean(1), np.cov)
-    ]
-    expected = image._compute_fid(*moments)
-    distance = metrics.frechet_distance(a, b, features="passthrough")
-    assert distance == pytest.approx(float(expected), rel=1e-4)
-
-
 def test_mmd_is_the_double_sum():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(6, 3)), rng.normal(size=(5, 3)) + 1
@@ -200,6 +187,12 @@ def test_real_beats_noisy_beats_shuffled_beats_noise(name):
         assert values[2] == pytest.approx(values[3], rel=0.05)
     else:
         assert values == sorted(values)
+
+
+def test_classification_accuracy_wants_a_label_a_series():
+    X, y = waves(20)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        metrics.classification_accuracy_score(X, [0], X, y)
 
 
 def test_classification_accuracy_ranks_too():

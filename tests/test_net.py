@@ -1,13 +1,19 @@
 """The training engine: callbacks, early stopping, interruption, batches."""
 
+import copy
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
-from estimators import tiny_tokenizer, waves
+from estimators import tiny_classifier, tiny_sampler, tiny_tokenizer, waves
 from skorch.callbacks import Callback
 from torch.utils.data import TensorDataset
 
-from sktsrep._net import DeviceBatches, isolated_random_state
+from sktsrep._ncvqvae import MaskedPrior
+from sktsrep._net import DeviceBatches, SeriesNet, isolated_random_state
+from sktsrep.classifiers import _FineTuned
+from sktsrep.nn import SeriesEncoder
 
 
 class Record(Callback):
@@ -21,6 +27,16 @@ class Record(Callback):
         self.epochs += 1
         if self.epochs == self.interrupt_after:
             raise KeyboardInterrupt
+
+
+class KeepWeights(Callback):
+    """Keeps a copy of the network's weights after every epoch."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.weights = []
+
+    def on_epoch_end(self, net, **kwargs):
+        self.weights.append(copy.deepcopy(net.module_.state_dict()))
 
 
 class RecordTasks:
@@ -99,11 +115,19 @@ def test_watching_does_not_change_the_training():
 
 def test_early_stopping_keeps_the_best_weights():
     X, _ = waves(n_samples=60)
+    keep = KeepWeights()
     tokenizer = tiny_tokenizer(
-        early_stopping=True, n_iter_no_change=2, max_epochs=200, lr=0.05, ssl=None
+        early_stopping=True,
+        n_iter_no_change=2,
+        max_epochs=200,
+        lr=0.05,
+        ssl=None,
+        callbacks=[keep],
     ).fit(X)
-    assert tokenizer.n_iter_ < 200
-    assert "valid_loss" in tokenizer.history_
+    best = int(tokenizer.history_["valid_loss"].argmin())
+    assert best + 1 < tokenizer.n_iter_ < 200
+    for name, weight in tokenizer.net_.module_.state_dict().items():
+        assert torch.equal(weight, keep.weights[best][name])
 
 
 def test_early_stopping_needs_samples():
@@ -135,6 +159,45 @@ def test_divergence_is_an_error_and_loses_nothing():
     with pytest.raises(ValueError, match="Training diverged"):
         tokenizer.fit(100 + 7 * X[:, :30])  # of another shape and scale
     np.testing.assert_array_equal(tokenizer.transform(X), before)
+
+
+@pytest.mark.parametrize("maker", [tiny_sampler, tiny_classifier])
+def test_early_stopping_needs_samples_before_any_training(maker):
+    record = Record()
+    first = tiny_tokenizer(callbacks=[record])
+    X, y = waves(n_samples=1)
+    with pytest.raises(ValueError, match="train set will be empty"):
+        maker(first, early_stopping=True).fit(X, y)
+    assert record.epochs == 0
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's own, in tracing
+@pytest.mark.parametrize("module", ["classifier", "prior"])
+def test_compile_reaches_the_blocks(module):
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    if module == "classifier":
+        encoder = SeriesEncoder(1, 40, out_dim=4, hidden_dim=8, n_blocks=1)
+        params = dict(encoder=encoder, n_classes=2, class_weight=torch.ones(2))
+        batch = torch.zeros(4, 1, 40), torch.zeros(4, dtype=torch.int64)
+        net_of = partial(SeriesNet, _FineTuned)
+    else:
+        params = dict(n_codes=5, n_tokens=6, n_classes=0, dim=8, n_layers=1, n_heads=2)
+        params |= dict(class_dropout=0.0, schedule="cosine")
+        batch = torch.zeros(4, 6, dtype=torch.int64), torch.zeros(4, dtype=torch.int64)
+        net_of = partial(SeriesNet, MaskedPrior)
+    net = net_of(
+        **{f"module__{name}": value for name, value in params.items()},
+        criterion=torch.nn.Identity,
+        compile=True,
+        compile__backend=backend,
+    ).initialize()
+    net.infer(batch)
+    assert len(graphs) == 1
 
 
 def test_amp_trains():

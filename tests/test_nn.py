@@ -15,6 +15,7 @@ from sktsrep.functional import iterative_normalization
 from sktsrep.nn import (
     STFT,
     Decoder,
+    EmbeddingMonitor,
     Encoder,
     IterNorm,
     MaskedTransformer,
@@ -315,6 +316,30 @@ def test_quantizer_in_evaluation_changes_nothing(update):
     assert_close(state_of(quantizer), before, rtol=0, atol=0)
     assert (quantizer.epoch_counts == 0).all()
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@updates
+def test_quantizer_under_autocast_is_that_in_full_precision(update):
+    z, results = torch.randn(8, 3, 20, generator=torch.Generator()), []
+    for amp in (False, True):
+        torch.manual_seed(0)
+        quantizer = VectorQuantizer(16, 3, update)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=amp):
+            z_q, tokens, losses = quantizer(z)
+        results.append([z_q, tokens, *losses.values(), quantizer.codebook])
+    for plain, mixed in zip(*results, strict=True):
+        assert torch.equal(plain, mixed)
+
+
+def test_monitor_under_autocast_is_that_in_full_precision():
+    h, results = 2 + 0.05 * torch.randn(640, 8, generator=torch.Generator()), []
+    for amp in (False, True):
+        monitor = EmbeddingMonitor(8)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=amp):
+            monitor(h)
+        results.append(monitor.epoch_metrics())
+    assert results[0] == results[1]
+    assert results[0]["effective_rank"] > 7.9
 
 
 @updates

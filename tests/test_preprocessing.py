@@ -7,6 +7,7 @@ from estimators import waves
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import ShortTimeFFT, get_window
+from sklearn.exceptions import NotFittedError
 
 from sktsrep import STFTTransformer
 
@@ -83,6 +84,19 @@ def test_flat_output_has_names_and_an_inverse():
 def test_frames_must_overlap(hop_length):
     with pytest.raises(ValueError, match="hop_length must be less than n_fft=8"):
         STFTTransformer(8, hop_length=hop_length).fit(np.ones((2, 20)))
+
+
+def test_a_fit_that_fails_leaves_the_last_one():
+    X, _ = waves()
+    transformer = STFTTransformer(device="cpu")
+    with pytest.raises(ValueError, match="dim 4"):
+        transformer.fit(np.ones((2, 2, 5, 7)))
+    with pytest.raises(NotFittedError):
+        transformer.transform(X)
+    spectrogram = transformer.fit(X).transform(X)
+    with pytest.raises(ValueError, match="dim 4"):
+        transformer.fit(np.ones((2, 2, 5, 7)))
+    np.testing.assert_array_equal(transformer.transform(X), spectrogram)
 
 
 def test_inverse_of_another_shape():

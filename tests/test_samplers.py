@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from estimators import tiny_sampler, tiny_tokenizer, waves
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 
@@ -30,13 +31,27 @@ def test_tokenizer_fitted_frozen_or_by_hand_give_the_same_samples():
     tokenizer = tiny_tokenizer(output="codes").fit(X)
     expected = tiny_sampler(tokenizer).fit(X, y).sample(5)
     frozen = tiny_sampler(FrozenEstimator(tokenizer)).fit(X, y)
-    assert frozen.tokenizer_ is tokenizer
+    np.testing.assert_array_equal(frozen.tokenizer_.codebook_, tokenizer.codebook_)
     np.testing.assert_array_equal(frozen.sample(5), expected)
     codes = tokenizer.transform(X)
-    if codes.max() == tokenizer.n_codes - 1:  # else the codebooks' sizes differ
-        by_hand = tiny_sampler().fit(codes, y)
-        restored = tokenizer.inverse_transform(by_hand.sample(5))
-        np.testing.assert_array_equal(restored, expected)
+    assert codes.max() == tokenizer.n_codes - 1  # else the codebooks' sizes differ
+    by_hand = tiny_sampler().fit(codes, y)
+    restored = tokenizer.inverse_transform(by_hand.sample(5))
+    np.testing.assert_array_equal(restored, expected)
+
+
+def test_a_frozen_tokenizer_may_be_fitted_again():
+    X, y = waves()
+    tokenizer = tiny_tokenizer().fit(X)
+    sampler = tiny_sampler(FrozenEstimator(tokenizer)).fit(X, y)
+    before = sampler.sample(5)
+    tokenizer.fit(100 * X + 7)
+    np.testing.assert_array_equal(sampler.sample(5), before)
+
+
+def test_a_frozen_tokenizer_must_be_fitted():
+    with pytest.raises(NotFittedError):
+        tiny_sampler(FrozenEstimator(tiny_tokenizer())).fit(waves()[0])
 
 
 def test_pipeline_from_series_to_series():
@@ -156,6 +171,21 @@ def test_guidance_scale_from_none_to_the_class():
     assert share[0.0] < 0.7  # both words
     assert share[1.0] > 0.9
     assert share[1.5] > 0.9
+
+
+def test_without_class_dropout_only_classes_can_be_sampled():
+    X, y = waves()
+    sampler = tiny_sampler(tiny_tokenizer(), class_dropout=0.0).fit(X, y)
+    assert sampler.sample(2).shape == (2, 50)
+    message = "needs the distribution without classes"
+    with pytest.raises(ValueError, match=f"score_samples {message}"):
+        sampler.score(X)
+    with pytest.raises(ValueError, match=f"impute {message}"):
+        sampler.impute(X, X > 0)
+    with pytest.raises(ValueError, match=f"guidance_scale=2.0 {message}"):
+        sampler.set_params(guidance_scale=2.0).sample(2)
+    sampler.set_params(guidance_scale=1.0).fit(X)  # no classes to do without
+    assert np.isfinite(sampler.score(X))
 
 
 def test_likelihood_finds_the_odd_one_out():

@@ -165,6 +165,42 @@ def test_magnitudes_are_no_input():
         tiny_tokenizer().fit(X)
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"window": "boxcar"},
+        {"window": "hamming"},
+        {"n_fft": 9},
+        {"n_fft": 16, "hop_length": 8},
+        {"output": "magnitude"},
+    ],
+)
+def test_spectrograms_of_another_transform_are_no_input(params):
+    series, _ = waves(n_channels=2)
+    X = STFTTransformer(**params, device="cpu").fit_transform(series)
+    with pytest.raises(ValueError, match="no spectrograms of series with window"):
+        tiny_tokenizer().fit(X)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_spectrograms_of_any_precision_are_input(dtype):
+    stft = STFTTransformer(16, hop_length=8, device="cpu")
+    X = stft.fit_transform(waves(dtype=dtype)[0])
+    assert tiny_tokenizer(hop_length=8).fit(X).transform(X).dtype == dtype
+
+
+def test_parameters_of_the_next_fit_do_not_touch_the_last():
+    X, _ = waves()
+    tokenizer = tiny_tokenizer().fit(X)
+    codes, embeddings = tokenizer.encode(X), tokenizer.transform(X)
+    tokenizer.set_params(n_codes=99, code_dim=9, n_fft=16, hop_length=2)
+    np.testing.assert_array_equal(tokenizer.transform(X), embeddings)
+    assert len(tokenizer.get_feature_names_out()) == embeddings.shape[1]
+    with pytest.raises(ValueError, match=r"must lie in \[0, 8\)"):
+        tokenizer.decode(np.full_like(codes, 50))
+    assert tokenizer.set_params(n_codes=2).decode(codes).shape == X.shape
+
+
 def test_score_is_the_reconstruction_error():
     X, _ = waves()
     tokenizer = tiny_tokenizer().fit(X)
@@ -173,11 +209,11 @@ def test_score_is_the_reconstruction_error():
     assert tokenizer.score(X) == pytest.approx(-error.mean(), rel=0.05)
 
 
-def test_scale_and_offset_of_the_data_do_not_matter():
+def test_scale_of_the_data_does_not_matter():
     X, _ = waves()
     plain = tiny_tokenizer().fit(X)
-    moved = tiny_tokenizer().fit(1024 * X)  # a power of two: exact in floating point
-    np.testing.assert_array_equal(plain.encode(X), moved.encode(1024 * X))
+    scaled = tiny_tokenizer().fit(1024 * X)  # a power of two: exact in floating point
+    np.testing.assert_array_equal(plain.encode(X), scaled.encode(1024 * X))
 
 
 def test_learns_to_reconstruct_and_to_tell_classes_apart():

@@ -72,8 +72,9 @@ def _default_probes(labels):
     }
 
 
-def _few_shot_score(train, test, n_shots, scorer, rng, n_draws=20):
+def _few_shot_score(train, test, n_shots, scorer, seed, n_draws=20):
     """Nearest class mean of ``n_shots`` random series a class; mean of the draws."""
+    rng = np.random.RandomState(seed)  # every representation has the same shots
     (Z, labels), (Z_test, labels_test) = train, test
     scaler = StandardScaler().fit(Z)
     Z, Z_test = scaler.transform(Z), scaler.transform(Z_test)
@@ -88,13 +89,12 @@ def _few_shot_score(train, test, n_shots, scorer, rng, n_draws=20):
     return np.mean(scores)
 
 
-def _probe_scores(train, test, probes, n_shots, scorer, rng):
+def _probe_scores(train, test, probes, n_shots, scorer, seed):
     """Pairs of a probe's name and its score on the test part."""
-    probes = _default_probes(train[1]) if probes is None else probes
     for name, probe in probes.items():
         yield name, scorer(clone(probe).fit(*train), *test)
     for n in n_shots:
-        yield f"{n}-shot", _few_shot_score(train, test, n, scorer, rng)
+        yield f"{n}-shot", _few_shot_score(train, test, n, scorer, seed)
 
 
 def _untrained(estimator):
@@ -175,6 +175,7 @@ def evaluate_representation(
     baselines : bool, default=True
         Whether to add majority vote, the raw series and the untrained network: a
         clone with ``max_epochs=1`` and ``lr=1e-12``, where it has these parameters.
+        Of a tokenizer, moving averages take the codebook on for that epoch.
     random_state : int, RandomState instance or None, default=0
         Draws the shots.
 
@@ -213,10 +214,17 @@ def evaluate_representation(
         estimator = {type(estimator).__name__: estimator}
     if baselines:
         estimator = _with_baselines(estimator)
-    scorer, rng = get_scorer(scoring), check_random_state(random_state)
+    scorer = get_scorer(scoring)
+    seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+    # Before anything is fitted: they refuse folds with too few series of a class.
+    probes_of = {
+        (task, fold): _default_probes(labels[train]) if probes is None else probes
+        for task, labels in tasks.items()
+        for fold, (train, _) in enumerate(folds)
+    }
     rows = []
     for representation, transformer in estimator.items():
-        for rows_train, rows_test in folds:
+        for fold, (rows_train, rows_test) in enumerate(folds):
             X_train, X_test = (
                 _safe_indexing(X, rows) for rows in (rows_train, rows_test)
             )
@@ -224,7 +232,8 @@ def evaluate_representation(
             Z_train, Z_test = fitted.transform(X_train), fitted.transform(X_test)
             for task, labels in tasks.items():
                 train, test = (Z_train, labels[rows_train]), (Z_test, labels[rows_test])
-                scores = _probe_scores(train, test, probes, n_shots, scorer, rng)
+                chosen = probes_of[task, fold]
+                scores = _probe_scores(train, test, chosen, n_shots, scorer, seed)
                 rows += [(representation, task, *score) for score in scores]
     if baselines:
         rows += _majority_votes(X, tasks, folds, scorer)

@@ -8,7 +8,11 @@ from sklearn.linear_model import RidgeCV
 from sklearn.metrics import mean_absolute_error
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import (
+    check_array,
+    check_consistent_length,
+    check_random_state,
+)
 from sklearn.utils.validation import column_or_1d
 
 from sktsrep.metrics.features import check_pair, default_classifier, flatten
@@ -121,6 +125,8 @@ def classification_accuracy_score(
         raise ValueError(
             f"train_on must be 'generated' or 'real', got {train_on!r} instead."
         )
+    for part in (real, generated):
+        check_consistent_length(*part)
     train, test = (generated, real) if train_on == "generated" else (real, generated)
     if len(np.unique(train[1])) < 2:
         raise ValueError(f"The {train_on} series to train on are all of one class.")

@@ -5,7 +5,7 @@ import math
 import torch.nn.functional as F
 from torch import nn
 
-__all__ = ["Decoder", "Encoder"]
+__all__ = ["Decoder", "Encoder", "ResidualBlock"]
 
 
 def _norm(channels):

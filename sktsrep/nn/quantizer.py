@@ -96,7 +96,11 @@ class VectorQuantizer(nn.Module):
 
     def forward(self, z):
         """Quantise (batch, dim, tokens); also the tokens and the loss terms."""
-        z = z.float()  # distances and averages need the precision
+        # Distances and averages need the precision, and predicting has it.
+        with torch.autocast(z.device.type, enabled=False):
+            return self._quantise(z.float())
+
+    def _quantise(self, z):
         tokens = self.encode(z.detach())
         z_q = self.lookup(tokens)
         losses = {"commitment_loss": self.commitment_weight * commitment_loss(z, z_q)}

@@ -81,6 +81,8 @@ class SeriesEncoder(nn.Module):
         Real and imaginary parts of every channel and frequency bin.
     log_mean : Tensor of shape (in_channels / 2, 1)
         Mean log amplitudes of the training data, set by :meth:`start`.
+    n_latent_features : int
+        Features that summarise a map of ``out_dim`` channels.
     n_features : int
         Features of :meth:`embed`.
 
@@ -118,7 +120,8 @@ class SeriesEncoder(nn.Module):
         self.in_channels = 2 * n_channels * (n_fft // 2 + 1)
         n_maps = len(self.sizes) * (1 + n_blocks)
         n_bins = self.in_channels // 2
-        self.n_features = 3 * (n_bins + n_maps * hidden_dim) + 7 * out_dim
+        self.n_latent_features = 7 * out_dim
+        self.n_features = 3 * (n_bins + n_maps * hidden_dim) + self.n_latent_features
         self.register_buffer("log_mean", torch.zeros(n_bins, 1))
         self.encoder = Encoder(
             self.in_channels + n_bins, hidden_dim, out_dim, len(self.sizes), n_blocks

@@ -55,7 +55,9 @@ class EmbeddingMonitor(nn.Module):
         """Add the embeddings (batch, n_features) of a training step."""
         if self.training:
             h = F.pad(h.detach().float(), (0, 1), value=1.0)
-            self.moments += h.T @ h
+            # Small spreads around large means need more than bfloat16's eight bits.
+            with torch.autocast(h.device.type, enabled=False):
+                self.moments += h.T @ h
 
     def epoch_metrics(self):
         """The figures since the last call."""

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-__all__ = ["MaskedTransformer"]
+__all__ = ["MaskedTransformer", "TransformerLayer"]
 
 
 class _Attention(nn.Module):
@@ -24,7 +24,23 @@ class _Attention(nn.Module):
         return self.out(mixed.transpose(1, 2).flatten(start_dim=2))
 
 
-class _TransformerLayer(nn.Module):
+class TransformerLayer(nn.Module):
+    """Self-attention and a perceptron, each beside an identity path (pre-norm).
+
+    Parameters
+    ----------
+    dim, n_heads : int
+        Width and attention heads.
+    dropout : float
+        Probability of dropping, between 0 and 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> TransformerLayer(8, n_heads=2, dropout=0.0)(torch.zeros(1, 5, 8)).shape
+    torch.Size([1, 5, 8])
+    """
+
     def __init__(self, dim, n_heads, dropout):
         super().__init__()
         self.attention_norm = nn.LayerNorm(dim)
@@ -38,6 +54,7 @@ class _TransformerLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x):
+        """(batch, tokens, dim) -> the same shape."""
         x = x + self.dropout(self.attention(self.attention_norm(x)))
         return x + self.dropout(self.mlp(x))
 
@@ -88,7 +105,7 @@ class MaskedTransformer(nn.Module):
             nn.init.trunc_normal_(table, std=0.02)
         self.dropout = nn.Dropout(dropout)
         self.layers = nn.ModuleList(
-            _TransformerLayer(dim, n_heads, dropout) for _ in range(n_layers)
+            TransformerLayer(dim, n_heads, dropout) for _ in range(n_layers)
         )
         self.head = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, n_codes))
 
