@@ -5,6 +5,8 @@ terms are collected there, and the host reads them once an epoch.
 """
 
 import math
+import threading
+import warnings
 from contextlib import contextmanager
 
 import pandas as pd
@@ -39,6 +41,9 @@ __all__ = [
 ]
 
 
+_DEVICES = "device must be 'auto', 'cpu', 'cuda' or 'cuda:<index>'"
+
+
 def resolve_device(device):
     """The torch device that a ``device`` parameter means.
 
@@ -61,10 +66,9 @@ def resolve_device(device):
     try:
         resolved = torch.device(device)
     except RuntimeError as error:
-        raise ValueError(
-            f"device must be 'auto', 'cpu', 'cuda' or 'cuda:<index>', got {device!r} "
-            "instead."
-        ) from error
+        raise ValueError(f"{_DEVICES}, got {device!r} instead.") from error
+    if resolved.type not in {"cpu", "cuda"}:
+        raise ValueError(f"{_DEVICES}, got {device!r} instead.")
     if resolved.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if (resolved.index or 0) >= count:
@@ -75,15 +79,19 @@ def resolve_device(device):
     return resolved
 
 
+# Threads share torch's generators: one at a time may borrow them.
+_GENERATORS = threading.RLock()
+
+
 @contextmanager
 def isolated_random_state(seed, device):
     """Seed torch for a block of code and hand its random state back afterwards.
 
     Layers draw their first weights and dropout its masks from the global generator
-    only, so it is borrowed rather than avoided.
+    only, so it is borrowed rather than avoided. Other threads wait meanwhile.
     """
     cuda = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
+    with _GENERATORS, torch.random.fork_rng(devices=cuda):
         torch.random.default_generator.manual_seed(seed)
         if cuda:
             with torch.cuda.device(device):
@@ -396,7 +404,10 @@ def fit_net(
         context.call_on_fit_task_begin(estimator=estimator)
         net.partial_fit(train)
     estimator.history_ = _history_frame(net)
-    estimator.n_iter_ = len(net.history)
+    estimator.n_iter_ = len(estimator.history_)
+    if estimator.n_iter_ < len(net.history):
+        # The caller stands beyond fit and its three decorators.
+        warnings.warn("Training interrupted by user.", UserWarning, stacklevel=6)
     # Predicting needs neither optimiser nor callbacks, which may hold device memory.
     net.trim_for_prediction()
     estimator.net_ = net
@@ -404,10 +415,13 @@ def fit_net(
 
 
 def _history_frame(net):
-    """Loss terms and metrics, one row an epoch."""
+    """Loss terms and metrics, one row for every epoch that was finished."""
     hidden = ("batches", "event_")
     rows = [
         {key: row[key] for key in row if not key.startswith(hidden)}
         for row in net.history
+        if "train_loss" in row
     ]
-    return pd.DataFrame(rows).set_index("epoch") if rows else pd.DataFrame()
+    if not rows:
+        raise KeyboardInterrupt  # nothing has been learnt that were worth keeping
+    return pd.DataFrame(rows).set_index("epoch")

@@ -44,7 +44,8 @@ _COUNT = [Interval(Integral, 1, None, closed="left")]
 class Objective(BaseEstimator):
     """Base of all objectives; a new method is one subclass and one loss function.
 
-    Subclasses set their parameters in ``__init__`` and define :meth:`terms`.
+    Subclasses set their parameters in ``__init__``, ``projector_dim`` among them, and
+    define :meth:`terms`.
     """
 
     _parameter_constraints = {"projector_dim": _COUNT}
@@ -66,7 +67,11 @@ class Objective(BaseEstimator):
         return None
 
     def terms(self, z, z_prime):
-        """Loss terms of two views' projections, (batch, projector_dim) each."""
+        """Loss terms of two views' projections, (batch, projector_dim) each.
+
+        With a target network, those of its projections follow. A dict of scalar
+        tensors; names end in ``_loss``, and the sum is minimised.
+        """
         raise TypeError(f"{type(self).__name__} defines no terms.")
 
 
@@ -394,7 +399,13 @@ class JointEmbedding(nn.Module):
         targets = ()
         if self.target is not None:
             targets = (self.target(view), self.target(view_prime))
-        return self.objective.terms(p, p_prime, *targets)
+        terms = self.objective.terms(p, p_prime, *targets)
+        if not all(name.endswith("_loss") for name in terms):
+            raise ValueError(
+                f"Names of loss terms must end in '_loss', got {list(terms)} from "
+                f"{type(self.objective).__name__}."
+            )
+        return terms
 
     def start(self, encoder):
         """Begin with the target network equal to ``encoder`` and the projector."""

@@ -232,6 +232,20 @@ class STFTTransformer(TransformerMixin, BaseEstimator):
             )
         return self._apply(self._series, X)
 
+    def set_output(self, *, transform=None):
+        """Set the container of flat output; spectrograms are always arrays.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"}, default=None
+            What ``transform`` gives with ``flatten=True``; None changes nothing.
+
+        Returns
+        -------
+        self
+        """
+        return super().set_output(transform=transform) if self.flatten else self
+
     @available_if(_is_flat)
     def get_feature_names_out(self, input_features=None):
         """Names of the flattened features, such as ``real_c0_f1_t2``.

@@ -46,7 +46,8 @@ class MaskGITSampler(TorchEstimator):
     Parameters
     ----------
     tokenizer : estimator or None, default=None
-        Turns series into tokens and back, by ``encode`` and ``decode``, such as
+        Turns series into tokens and back, by ``encode`` and ``decode``, and has a
+        ``codebook_`` of one row a code, such as
         :class:`~sktsrep.tokenizers.SSLVQTokenizer`. A clone of it is fitted on the
         same series; a tokenizer in a :class:`~sklearn.frozen.FrozenEstimator` is used
         as it is. None: ``fit`` takes tokens.
@@ -411,7 +412,10 @@ class MaskGITSampler(TorchEstimator):
             raise ValueError("impute needs a sampler that was fitted on series.")
         self._check_class_free("impute")
         X = validate_series(self, X, reset=False, allow_nan=True)
-        mask = check_array(mask, dtype=bool, allow_nd=True, input_name="mask")
+        mask = check_array(mask, dtype=None, allow_nd=True, input_name="mask")
+        if not np.isin(mask, [False, True]).all():
+            raise ValueError("mask must hold booleans.")
+        mask = mask.astype(bool)
         if mask.shape != X.shape:
             raise ValueError(
                 f"mask must have the shape {X.shape} of X, got {mask.shape} instead."
@@ -492,7 +496,7 @@ class MaskGITSampler(TorchEstimator):
         y = np.repeat(y, n_samples) if y.ndim == 0 else column_or_1d(y)
         if len(y) != n_samples:
             raise ValueError(f"y must have n_samples={n_samples} labels, got {len(y)}.")
-        unknown = sorted(set(y.tolist()) - set(self.classes_.tolist()))
+        unknown = sorted(set(y.tolist()) - set(self.classes_.tolist()), key=str)
         if unknown:
             raise ValueError(
                 f"y contains previously unseen labels: {unknown}. Known are "

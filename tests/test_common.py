@@ -206,6 +206,17 @@ def test_grid_search_over_objectives(n_jobs):
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
+@pytest.mark.parametrize("flatten", [False, True])
+def test_pipelines_give_data_frames(flatten):
+    X, y = waves()
+    pipe = make_pipeline(STFTTransformer(device="cpu", flatten=flatten))
+    if not flatten:
+        pipe.steps.append(("tokenizer", tiny_tokenizer()))
+    frame = pipe.set_output(transform="pandas").fit_transform(X, y)
+    assert isinstance(frame, pd.DataFrame)
+    assert list(frame.columns) == list(pipe[-1].get_feature_names_out())
+
+
 def test_grid_search_inside_an_objective_without_labels():
     X, _ = waves()
     grid = {"ssl__covariance_weight": [1.0, 10.0]}
@@ -218,6 +229,11 @@ def test_cross_validate_and_frozen():
     frozen = FrozenEstimator(tiny_tokenizer().fit(X))
     result = cross_validate(make_pipeline(frozen, LogisticRegression()), X, y, cv=3)
     assert result["test_score"].mean() > 0.5
+
+
+def test_mps_is_no_device(estimator):
+    with pytest.raises(ValueError, match="device must be"):
+        estimator.set_params(device="mps").fit(*waves())
 
 
 @pytest.mark.gpu

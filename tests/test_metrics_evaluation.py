@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from estimators import tiny_encoder, tiny_sampler, tiny_tokenizer, tiny_vae, waves
+from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
@@ -88,6 +89,14 @@ def test_a_predefined_split_and_data_frames():
     )
     assert (table["n"] == 1).all()
     assert table["sd"].isna().all()
+
+
+def test_data_frames_as_scikit_learns_output():
+    X, y = waves(40)
+    expected = metrics.evaluate_representation(PCA(4), X, y, cv=2, probes=FAST)
+    with config_context(transform_output="pandas"):
+        table = metrics.evaluate_representation(PCA(4), X, y, cv=2, probes=FAST)
+    pd.testing.assert_frame_equal(table, expected)
 
 
 def test_representations_have_the_same_shots():

@@ -1,12 +1,19 @@
 """The training engine: callbacks, early stopping, interruption, batches."""
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from estimators import tiny_classifier, tiny_sampler, tiny_tokenizer, waves
+from estimators import (
+    tiny_classifier,
+    tiny_encoder,
+    tiny_sampler,
+    tiny_tokenizer,
+    waves,
+)
 from skorch.callbacks import Callback
 from torch.utils.data import TensorDataset
 
@@ -26,6 +33,18 @@ class Record(Callback):
     def on_epoch_end(self, net, **kwargs):
         self.epochs += 1
         if self.epochs == self.interrupt_after:
+            raise KeyboardInterrupt
+
+
+class InterruptBatch(Callback):
+    """Presses Ctrl-C after some steps."""
+
+    def __init__(self, n_steps):
+        self.n_steps = n_steps
+
+    def on_batch_end(self, net, **kwargs):
+        self.n_steps -= 1
+        if self.n_steps == 0:
             raise KeyboardInterrupt
 
 
@@ -95,6 +114,39 @@ def test_keyboard_interrupt_keeps_the_model():
     tokenizer = tiny_tokenizer(callbacks=[Record(2)], max_epochs=50).fit(X)
     assert tokenizer.n_iter_ == 2
     assert np.isfinite(tokenizer.transform(X)).all()
+
+
+def test_keyboard_interrupt_in_an_epoch_warns_and_forgets_it():
+    X, _ = waves()
+    tokenizer = tiny_tokenizer(callbacks=[InterruptBatch(8)], max_epochs=50)
+    with pytest.warns(UserWarning, match="interrupted by user") as caught:
+        tokenizer.fit(X)  # 40 series in batches of 16: three steps an epoch
+    assert caught[0].filename == __file__
+    assert tokenizer.n_iter_ == len(tokenizer.history_) == 2
+    assert tokenizer.history_.notna().all(axis=None)
+
+
+def test_keyboard_interrupt_in_the_first_epoch_loses_nothing():
+    X, _ = waves()
+    tokenizer = tiny_tokenizer().fit(X)
+    before = tokenizer.transform(X)
+    tokenizer.set_params(callbacks=[InterruptBatch(2)])
+    with pytest.raises(KeyboardInterrupt):
+        tokenizer.fit(X + 1)
+    np.testing.assert_array_equal(tokenizer.transform(X), before)
+
+
+def test_threads_get_the_same_bits():
+    X, _ = waves()
+    before = torch.get_rng_state()
+    alone = tiny_encoder(max_epochs=5).fit_transform(X)
+    with ThreadPoolExecutor(2) as pool:
+        fits = [
+            pool.submit(tiny_encoder(max_epochs=5).fit_transform, X) for _ in range(4)
+        ]
+    for fit in fits:
+        np.testing.assert_array_equal(fit.result(), alone)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_scikit_learn_callbacks_see_and_stop_every_epoch():

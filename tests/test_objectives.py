@@ -141,6 +141,17 @@ def test_single_terms_have_a_weight(cls, name, n_views):
     assert_close(thrice[f"{name}_loss"], 3 * once[f"{name}_loss"])
 
 
+def test_names_of_terms_end_in_loss():
+    class Forgetful(SimCLR):
+        def terms(self, z, z_prime):
+            return {"similarity": (z - z_prime).square().mean()}
+
+    encoder, view = nn.Conv1d(1, 3, kernel_size=1), torch.randn(4, 1, 6)
+    head = JointEmbedding(Forgetful(projector_dim=8), encoder, 3)
+    with pytest.raises(ValueError, match="must end in '_loss'"):
+        head(encoder(view), encoder(view), view, view)
+
+
 def test_an_objective_must_define_its_terms():
     with pytest.raises(TypeError, match="Objective defines no terms"):
         Objective().terms(torch.zeros(2, 2), torch.zeros(2, 2))

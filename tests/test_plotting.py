@@ -2,6 +2,7 @@
 
 import sys
 import types
+from functools import partial
 
 import matplotlib
 import numpy as np
@@ -17,6 +18,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from sktsrep import STFTTransformer
+from sktsrep.augmentations import gaussian_noise
 from sktsrep.functional import MASK_SCHEDULES
 from sktsrep.plotting import (
     AugmentationDisplay,
@@ -166,6 +168,18 @@ def test_classes_differ_in_colour_and_marker():
         for group in display.ax_.collections
     }
     assert len(looks) == 40
+
+
+def test_many_classes_leave_room_for_the_points():
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(60), 2)
+    display = EmbeddingDisplay.from_arrays(rng.normal(size=(120, 4)), y).plot()
+    display.figure_.draw_without_rendering()
+    axes, legend = display.ax_.get_window_extent(), display.ax_.get_legend()
+    figure = display.figure_.bbox
+    assert axes.width > 0.3 * figure.width
+    assert legend.get_window_extent().y0 >= 0
+    assert legend.get_window_extent().x1 <= figure.width
 
 
 def test_pca_is_that_of_the_covariance(data):
@@ -404,6 +418,12 @@ def test_views_are_augmented_in_units_of_the_scale():
     assert drawn_text(display) == ["twice", "noise"]
 
 
+def test_equal_names_of_augmentations_get_numbers(data):
+    functions = [partial(gaussian_noise, scale=scale) for scale in (0.1, 0.5)]
+    display = AugmentationDisplay.from_augmentations([*functions, "warp"], data[0])
+    assert list(display.views) == ["gaussian noise 1", "gaussian noise 2", "warp"]
+
+
 def test_augmentations_of_an_estimator(data):
     X, _ = data
     tokenizer = tiny_tokenizer(augmentations=["warp", double]).fit(X)
@@ -467,6 +487,12 @@ def test_history_with_validation_and_negative_losses():
     assert list(lines(display.ax_[0, 0])) == ["token", "sum", "sum, validation"]
     assert display.ax_.shape == (1, 1)
     assert display.ax_[0, 0].get_yscale() == "linear"
+
+
+def test_history_of_one_epoch_shows_points():
+    display = HistoryDisplay.from_arrays({"train_loss": [2.0], "perplexity": [3.0]})
+    lines = [ax.get_lines()[0] for ax in display.plot().ax_[:, 0]]
+    assert [line.get_marker() for line in lines] == ["o", "o"]
 
 
 def test_history_without_losses():

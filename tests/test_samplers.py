@@ -221,6 +221,9 @@ def test_impute_everything_or_nothing(fitted):
 
 def test_bad_imputation(fitted):
     X, _ = waves(dtype=np.float32)
+    for mask in (np.full(X.shape, "False"), np.full(X.shape, 0.5)):
+        with pytest.raises(ValueError, match="mask must hold booleans"):
+            fitted.impute(X, mask)
     with pytest.raises(ValueError, match="mask must have the shape"):
         fitted.impute(X, np.zeros((2, 2)))
     with pytest.raises(ValueError, match="contains NaN where mask is False"):

@@ -76,7 +76,7 @@ def _few_shot_score(train, test, n_shots, scorer, seed, n_draws=20):
     """Nearest class mean of ``n_shots`` random series a class; mean of the draws."""
     rng = np.random.RandomState(seed)  # every representation has the same shots
     (Z, labels), (Z_test, labels_test) = train, test
-    scaler = StandardScaler().fit(Z)
+    scaler = StandardScaler().set_output(transform="default").fit(Z)
     Z, Z_test = scaler.transform(Z), scaler.transform(Z_test)
     classes = np.unique(labels)
     rows_of = [np.flatnonzero(labels == label) for label in classes]
@@ -115,9 +115,10 @@ def _flat(X):
 
 
 def _with_baselines(estimators):
+    raw = FunctionTransformer(_flat).set_output(transform="default")
     untrained = {f"{name}, untrained": _untrained(e) for name, e in estimators.items()}
     untrained = {name: e for name, e in untrained.items() if e is not None}
-    return estimators | untrained | {"raw series": FunctionTransformer(_flat)}
+    return estimators | untrained | {"raw series": raw}
 
 
 def _check_tasks(X, y):
@@ -229,7 +230,9 @@ def evaluate_representation(
                 _safe_indexing(X, rows) for rows in (rows_train, rows_test)
             )
             fitted = clone(transformer).fit(X_train, None)
-            Z_train, Z_test = fitted.transform(X_train), fitted.transform(X_test)
+            Z_train, Z_test = (
+                np.asarray(fitted.transform(part)) for part in (X_train, X_test)
+            )
             for task, labels in tasks.items():
                 train, test = (Z_train, labels[rows_train]), (Z_test, labels[rows_test])
                 chosen = probes_of[task, fold]

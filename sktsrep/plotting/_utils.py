@@ -1,5 +1,7 @@
 """What the displays share: colours, panels, and axes in the user's units."""
 
+import math
+
 import numpy as np
 from sklearn.utils.validation import check_array
 
@@ -10,6 +12,7 @@ __all__ = [
     "VERMILION",
     "as_collection",
     "legend_beside",
+    "legend_columns",
     "line_styles",
     "marker_styles",
     "panels",
@@ -52,9 +55,21 @@ def _import_pyplot():
     return plt
 
 
+def legend_columns(n_entries):
+    """Columns of a legend that is no higher than its axes."""
+    return max(1, math.ceil(n_entries / 18))
+
+
 def legend_beside(ax):
     """A legend right of the axes, where it hides nothing."""
-    return ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    n_columns = legend_columns(len(ax.get_legend_handles_labels()[0]))
+    return ax.legend(
+        loc="upper left",
+        bbox_to_anchor=(1, 1),
+        frameon=False,
+        ncols=n_columns,
+        fontsize="medium" if n_columns == 1 else "small",
+    )
 
 
 def panels(ax, n_rows=1, n_cols=1, *, size=(3.2, 2.2), height_ratios=None, **sharing):

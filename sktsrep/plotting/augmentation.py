@@ -127,7 +127,8 @@ class AugmentationDisplay:
         scale = X.std(axis=(0, 2))[:, None] if scale is None else np.asarray(scale)
         scale = np.where(scale > 0, scale, 1)
         if not isinstance(augmentations, dict):
-            augmentations = {_name_of(item): item for item in augmentations}
+            names = _distinct([_name_of(item) for item in augmentations])
+            augmentations = dict(zip(names, augmentations, strict=True))
         x = torch.tensor((X[sample] - mean) / scale).expand(n_views, *X.shape[1:])
         seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
         with isolated_random_state(seed, x.device):
@@ -167,6 +168,14 @@ class AugmentationDisplay:
         self.ax_[-1, 0].set_xlabel(unit)
         legend_beside(self.ax_[0, 0])
         return self
+
+
+def _distinct(names):
+    """Equal names get numbers."""
+    return [
+        f"{name} {names[: i + 1].count(name)}" if names.count(name) > 1 else name
+        for i, name in enumerate(names)
+    ]
 
 
 def _name_of(item):

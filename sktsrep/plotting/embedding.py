@@ -10,7 +10,12 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
-from sktsrep.plotting._utils import legend_beside, marker_styles, panels
+from sktsrep.plotting._utils import (
+    legend_beside,
+    legend_columns,
+    marker_styles,
+    panels,
+)
 
 __all__ = ["EmbeddingDisplay"]
 
@@ -194,9 +199,11 @@ class EmbeddingDisplay:
         -------
         self
         """
-        self.ax_ = panels(ax, size=(5.6, 4.2))[0, 0]
+        groups = list(self._groups())
+        beside = 1.2 * (legend_columns(len(groups)) - 1)
+        self.ax_ = panels(ax, size=(5.6 + beside, 4.2))[0, 0]
         self.figure_ = self.ax_.figure
-        for label, rows, style in self._groups():
+        for label, rows, style in groups:
             self.ax_.scatter(*self.points[rows].T, s=size, label=label, **style)
         self.ax_.set_xlabel(self.axis_names[0])
         self.ax_.set_ylabel(self.axis_names[1])
@@ -248,7 +255,7 @@ def _reduce(X, method, random_state):
         )
     name, make = _REDUCERS[method]
     reducer = make(len(X), random_state)
-    points = reducer.fit_transform(X)
+    points = np.asarray(reducer.fit_transform(X))
     names = [f"{name} {axis}" for axis in (1, 2)]
     if method == "pca":
         shares = reducer.explained_variance_ratio_

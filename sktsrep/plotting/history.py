@@ -112,7 +112,7 @@ class HistoryDisplay:
         top, *below = self.ax_[:, 0]
         self._plot_losses(top)
         for panel, (name, values) in zip(below, self.metrics.items(), strict=True):
-            panel.plot(_epochs(values), values, color=BLUE)
+            panel.plot(_epochs(values), values, color=BLUE, marker=_marker(values))
             panel.set_ylabel(_words(name).replace(" ", "\n"))
         self.ax_[-1, 0].set_xlabel("epoch")
         return self
@@ -120,7 +120,8 @@ class HistoryDisplay:
     def _plot_losses(self, ax):
         for i, (name, values) in enumerate(self.losses.items()):
             style = {"label": _words(name.removesuffix("_loss")), **line_styles(i)}
-            ax.plot(_epochs(values), values, **_SUMS.get(name, style))
+            style = _SUMS.get(name, style)
+            ax.plot(_epochs(values), values, marker=_marker(values), **style)
         values = np.concatenate(list(self.losses.values()))
         if values.min() >= 0 and values.max() > 0:
             ax.set_yscale("log")
@@ -135,6 +136,10 @@ def _is_shown_loss(name):
 
 def _epochs(values):
     return np.arange(1, len(values) + 1)
+
+
+def _marker(values):
+    return "o" if len(values) == 1 else None  # one epoch makes no line
 
 
 def _words(name):
