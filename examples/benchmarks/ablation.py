@@ -141,7 +141,7 @@ def measure(data, dataset, arm, n_steps, seed):
     X, y, fitted, splits = read(data, dataset)
     arms = estimators(X.shape[1], len(X[fitted]), n_steps, seed)
     estimator = arms[arm].fit(X[fitted])
-    row = {"dataset": dataset, "seed": seed, "method": arm}
+    row = {"dataset": dataset, "seed": seed, "steps": n_steps, "method": arm}
     for level, values in embeddings(estimator, X).items():
         ridge = RidgeClassifierCV(alphas=np.logspace(-3, 5, 17))
         probe = make_pipeline(StandardScaler(), ridge)
@@ -163,15 +163,21 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    done = {(row["dataset"], row["method"]) for row in read_rows(arguments.out)}
+    asked = {"steps": arguments.steps, "seed": arguments.seed}
+
+    def known():
+        rows = read_rows(arguments.out)
+        return [row for row in rows if asked.items() <= row.items()]
+
+    done = {(row["dataset"], row["method"]) for row in known()}
     for dataset in arguments.datasets:
         for arm in arguments.arms:
             if (dataset, arm) not in done:
                 figures = (dataset, arm, arguments.steps, arguments.seed)
                 with poorer(arm):
                     append_row(arguments.out, measure(arguments.data, *figures))
-    results = pd.DataFrame(read_rows(arguments.out)).set_index(["method", "dataset"])
-    for level in results.columns.drop("seed"):
+    results = pd.DataFrame(known()).set_index(["method", "dataset"])
+    for level in results.columns.drop(list(asked)):
         table = results[level].unstack().dropna(how="all")
         table["mean"] = table.mean(axis=1, skipna=False)
         print(f"\n{level}\n\n{table.round(3).to_markdown()}")

@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 
-# A learning rate that moves no weight: the same network, codebook from the data.
+# A learning rate that moves no weight: the same network. A tokenizer's codebook comes
+# from the data, by k-means and the moving averages of one epoch.
 UNTRAINED = {"lr": 1e-12, "max_epochs": 1}
 
 
