@@ -189,6 +189,15 @@ def test_real_beats_noisy_beats_shuffled_beats_noise(name):
         assert values == sorted(values)
 
 
+def test_an_axis_for_one_channel_makes_no_difference():
+    X, y = waves(30)
+    X_real, y_real = waves(30, seed=1)
+    for real, generated in ((X_real[:, None], X), (X_real, X[:, None])):
+        distance = metrics.frechet_distance(real, generated)
+        assert distance == pytest.approx(metrics.frechet_distance(X_real, X))
+        assert metrics.classification_accuracy_score(real, y_real, generated, y) > 0.9
+
+
 def test_classification_accuracy_wants_a_label_a_series():
     X, y = waves(20)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):

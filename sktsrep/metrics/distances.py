@@ -17,7 +17,12 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import StrOptions, validate_params
 
-from sktsrep.metrics.features import RandomConvolutionFeatures, check_pair, flatten
+from sktsrep.metrics.features import (
+    RandomConvolutionFeatures,
+    check_pair,
+    flatten,
+    with_axes_of,
+)
 
 __all__ = ["DistanceEstimate", "context_fid", "frechet_distance", "mmd"]
 
@@ -76,6 +81,7 @@ def _extract_features(features, X_real, X_generated):
         real, generated = check_pair(X_real, X_generated, 2)
         return flatten(real), flatten(generated)
     check_pair(X_real, X_generated, 2)
+    X_generated = with_axes_of(X_real, X_generated)
     features = RandomConvolutionFeatures() if features is None else features
     features = clone(features).fit(X_real, None)
     return tuple(

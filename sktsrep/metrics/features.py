@@ -50,6 +50,13 @@ def check_pair(X_real, X_generated, n_samples=1):
     return real, generated
 
 
+def with_axes_of(X_real, X_generated):
+    """Generated series with or without an axis for one channel, as real ones."""
+    if np.ndim(X_generated) == np.ndim(X_real):
+        return X_generated
+    return np.reshape(X_generated, (-1, *np.shape(X_real)[1:]))
+
+
 def flatten(series):
     """(n_samples, ...) -> (n_samples, n_values)."""
     return series.reshape(len(series), -1)
@@ -167,7 +174,7 @@ class RandomConvolutionFeatures(
 
     @property
     def _n_features_out(self):
-        return 2 * self.n_kernels
+        return 2 * len(self.weights_)
 
     def _check(self, X, reset):
         X = validate_data(self, X, reset=reset, dtype=np.float64, allow_nd=True)

@@ -15,7 +15,12 @@ from sklearn.utils import (
 )
 from sklearn.utils.validation import column_or_1d
 
-from sktsrep.metrics.features import check_pair, default_classifier, flatten
+from sktsrep.metrics.features import (
+    check_pair,
+    default_classifier,
+    flatten,
+    with_axes_of,
+)
 
 __all__ = [
     "classification_accuracy_score",
@@ -117,6 +122,7 @@ def classification_accuracy_score(
     1.0
     """
     check_pair(X_real, X_generated)
+    X_generated = with_axes_of(X_real, X_generated)
     real, generated = (
         (X_real, column_or_1d(y_real)),
         (X_generated, column_or_1d(y_generated)),
