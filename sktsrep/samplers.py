@@ -51,6 +51,10 @@ class MaskGITSampler(TorchEstimator):
         :class:`~sktsrep.tokenizers.SSLVQTokenizer`. A clone of it is fitted on the
         same series; a tokenizer in a :class:`~sklearn.frozen.FrozenEstimator` is used
         as it is. None: ``fit`` takes tokens.
+    n_codes : int, default=None
+        Size of the codebook that tokens are from, when ``fit`` takes tokens; a
+        tokenizer brings its own. None is the largest token in ``fit``, plus one:
+        others, which a test part may hold, are then refused.
     schedule : {"cosine", "linear", "square", "cubic", "sqrt"}, default="cosine"
         How the share of masked tokens falls, in training and decoding.
     n_steps : int, default=10
@@ -111,8 +115,7 @@ class MaskGITSampler(TorchEstimator):
     tokenizer_ : estimator or None
         The fitted tokenizer; a copy of a frozen one.
     n_tokens_, n_codes_ : int
-        Tokens a series; size of the codebook (the largest token seen, plus one, when
-        fitted on tokens).
+        Tokens a series; size of the codebook.
     classes_ : ndarray of shape (n_classes,)
         The labels; empty when fitted without.
     class_prior_ : ndarray of shape (n_classes,)
@@ -154,6 +157,7 @@ class MaskGITSampler(TorchEstimator):
 
     _parameter_constraints = {
         "tokenizer": [HasMethods(["fit", "encode", "decode"]), None],
+        "n_codes": [Interval(Integral, 1, None, closed="left"), None],
         "schedule": [StrOptions(set(MASK_SCHEDULES))],
         "n_steps": [Interval(Integral, 1, None, closed="left")],
         "temperature": [Interval(Real, 0, None, closed="left")],
@@ -170,6 +174,7 @@ class MaskGITSampler(TorchEstimator):
         self,
         tokenizer=None,
         *,
+        n_codes=None,
         schedule="cosine",
         n_steps=10,
         temperature=4.0,
@@ -195,6 +200,7 @@ class MaskGITSampler(TorchEstimator):
         callbacks=None,
     ):
         self.tokenizer = tokenizer
+        self.n_codes = n_codes
         self.schedule = schedule
         self.n_steps = n_steps
         self.temperature = temperature
@@ -292,8 +298,8 @@ class MaskGITSampler(TorchEstimator):
         """Tokens of the training data, encoded once; fits the tokenizer."""
         if self.tokenizer is None:
             self.tokenizer_ = None
-            tokens = validate_codes(X, None, None)
-            self.n_codes_ = int(tokens.max()) + 1
+            tokens = validate_codes(X, None, self.n_codes)
+            self.n_codes_ = self.n_codes or int(tokens.max()) + 1
             return tokens
         if isinstance(self.tokenizer, FrozenEstimator):
             check_is_fitted(self.tokenizer.estimator)

@@ -133,6 +133,18 @@ def test_series_need_a_tokenizer():
         tiny_sampler().fit(waves()[0])
 
 
+def test_a_codebook_may_hold_more_than_fit_saw():
+    codes = np.random.default_rng(0).integers(0, 8, size=(20, 6))
+    unseen = codes + 1
+    with pytest.raises(ValueError, match=r"must lie in \[0, 8\)"):
+        tiny_sampler().fit(codes).score(unseen)
+    sampler = tiny_sampler(n_codes=16).fit(codes)
+    assert sampler.n_codes_ == 16
+    assert np.isfinite(sampler.score(unseen))
+    with pytest.raises(ValueError, match=r"must lie in \[0, 4\)"):
+        tiny_sampler(n_codes=4).fit(codes)
+
+
 @pytest.mark.parametrize("schedule", MASK_SCHEDULES)
 @pytest.mark.parametrize("n_steps", [1, 3, 50])
 def test_schedules_and_steps(schedule, n_steps):
