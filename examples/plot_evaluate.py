@@ -55,7 +55,7 @@ print(table.round(3).to_string(index=False))
 
 tokenizer = SSLVQTokenizer(max_epochs=300, random_state=0).fit(X_train)
 tokens = tokenizer.encode(X_test)
-print(f"\nperplexity of {tokenizer.n_codes} codes: {perplexity(tokens):.1f}")
+print(f"\nperplexity of {len(tokenizer.codebook_)} codes: {perplexity(tokens):.1f}")
 for correction in (None, "miller_madow"):
     bits = mutual_information(tokens, y_test, base=2, correction=correction)
     print(f"bits a token has about the class, correction {correction}: {bits:.3f}")

@@ -32,6 +32,12 @@ def _gives_codes(tokenizer):
     return tokenizer.output == "codes"
 
 
+def _resolve_n_codes(n_codes, n_samples):
+    if n_codes == "auto":
+        return 128 if n_samples < 500 else 512
+    return n_codes
+
+
 class SSLVQTokenizer(SpectralEstimator):
     """NC-VQVAE tokenizer: vector-quantised auto-encoder with a self-supervised loss.
 
@@ -59,8 +65,9 @@ class SSLVQTokenizer(SpectralEstimator):
         ``"crop"``, ``"shift"``) or functions of tensors, see
         :mod:`sktsrep.augmentations`. "shift" moves series in time and adds noise of
         0.02 standard deviations.
-    n_codes : int, default=128
-        Size of the codebook.
+    n_codes : int or "auto", default="auto"
+        Size of the codebook; "auto" is 128, and 512 from 500 series on, which few
+        series would be learnt by heart with.
     code_dim : int, default=64
         Dimension of a code.
     codebook_update : {"ema", "gradient"}, default="ema"
@@ -182,7 +189,7 @@ class SSLVQTokenizer(SpectralEstimator):
         "output": [StrOptions({"embeddings", "codes"})],
         "features": [StrOptions({"all", "latent", "tokens"})],
         "augmentations": [str, callable, list],
-        "n_codes": [Interval(Integral, 2, None, closed="left")],
+        "n_codes": [Interval(Integral, 2, None, closed="left"), StrOptions({"auto"})],
         "code_dim": [Interval(Integral, 1, None, closed="left")],
         "codebook_update": [StrOptions({"ema", "gradient"})],
         "codebook_init": [StrOptions({"kmeans", "normal"})],
@@ -203,7 +210,7 @@ class SSLVQTokenizer(SpectralEstimator):
         output="embeddings",
         features="all",
         augmentations="shift",
-        n_codes=128,
+        n_codes="auto",
         code_dim=64,
         codebook_update="ema",
         codebook_init="kmeans",
@@ -301,6 +308,7 @@ class SSLVQTokenizer(SpectralEstimator):
             )
         params = self._module_params()
         X = validate_series(self, X, reset=True)
+        params["quantizer"]["n_codes"] = _resolve_n_codes(self.n_codes, len(X))
         series = self._fit_series(X)
         fit_net(
             self,
@@ -325,7 +333,6 @@ class SSLVQTokenizer(SpectralEstimator):
             shift_probability=self.shift_probability,
             codebook_init=self.codebook_init,
             quantizer=dict(
-                n_codes=self.n_codes,
                 update=self.codebook_update,
                 decay=self.codebook_decay,
                 commitment_weight=self.commitment_weight,

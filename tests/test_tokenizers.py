@@ -114,6 +114,14 @@ def test_orthogonal_weight_needs_the_gradient():
     assert "orthogonal_loss" in tokenizer.fit(X).history_
 
 
+@pytest.mark.parametrize(("n_samples", "n_codes"), [(499, 128), (500, 512)])
+def test_auto_codes(n_samples, n_codes):
+    X, _ = waves(n_samples, n_timepoints=20)
+    tokenizer = tiny_tokenizer(n_codes="auto", max_epochs=1, batch_size=64).fit(X)
+    assert tokenizer.codebook_.shape == (n_codes, 4)
+    assert tokenizer.encode(X).max() < n_codes
+
+
 @pytest.mark.parametrize("augmentations", [*PRESETS, flip, ["warp", gaussian_noise]])
 def test_augmentations(augmentations):
     X, _ = waves()

@@ -148,13 +148,14 @@ def measure(path, arm, seed, device, threads, slow):
 
 def quantiser_figures(tokenizer, X_train, X_test):
     """Perplexity over the training part; reconstruction errors, standardised."""
-    counts = np.bincount(tokenizer.encode(X_train).ravel(), minlength=tokenizer.n_codes)
-    share = counts[counts > 0] / counts.sum()
+    _, counts = np.unique(tokenizer.encode(X_train), return_counts=True)
+    share = counts / counts.sum()
 
     def error(X):
         return float(np.square(tokenizer.reconstruct(X) - X).mean() / X_train.var())
 
     return {
+        "n_codes": len(tokenizer.codebook_),
         "perplexity": float(np.exp(-(share * np.log(share)).sum())),
         "train_error": error(X_train),
         "test_error": error(X_test),
