@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_array, check_is_fitted
 from torch import nn
 
-from sktsrep._net import fit_net
+from sktsrep._net import fit_net, isolated_random_state
 from sktsrep.base import (
     SpectralEstimator,
     all_or_nothing,
@@ -73,14 +73,23 @@ class _VariationalAutoencoder(TrainingModule):
         ``noise`` is standard normal, (batch, latent_dim) or one row for all.
         """
         mean, log_variance = self.encode(x)
-        z = mean + (0.5 * log_variance).exp() * noise  # reparameterisation
-        # Timepoints that only fill the last hop are no observations.
-        observed = slice(self.n_observed)
         nll = gaussian_nll(
-            x[..., observed], self.decode(z)[..., observed], self.log_variance
+            *self._observed_and_decoded(x, mean, log_variance, noise),
+            self.log_variance,
         )
         self.monitor(mean)
         return nll, gaussian_kl(mean, log_variance)
+
+    def squared_error(self, x, noise):
+        """Mean squared error of every series, decoded from one draw."""
+        observed, decoded = self._observed_and_decoded(x, *self.encode(x), noise)
+        return (decoded - observed).square().mean(dim=(1, 2))
+
+    def _observed_and_decoded(self, x, mean, log_variance, noise):
+        z = mean + (0.5 * log_variance).exp() * noise  # reparameterisation
+        # Timepoints that only fill the last hop are no observations.
+        observed = slice(self.n_observed)
+        return x[..., observed], self.decode(z)[..., observed]
 
     def forward(self, x):
         """Loss terms of standardised series (batch, channels, time)."""
@@ -99,7 +108,8 @@ class VAE(SpectralEstimator):
     """Variational auto-encoder with a Gaussian posterior and likelihood [1]_.
 
     Series are encoded by the tokenizer's convolutions over the time-frequency domain to
-    one latent vector, and decoded from it; the likelihood's variance is learnt.
+    one latent vector, and decoded from it. The likelihood has one variance for all
+    values: learnt, and in the end that which maximises the bound of the training data.
 
     Parameters
     ----------
@@ -155,9 +165,9 @@ class VAE(SpectralEstimator):
     net_ : SeriesNet
         The trained skorch net; ``net_.module_`` is the torch module.
     history_ : DataFrame
-        One row an epoch: ``reconstruction_loss`` and ``divergence_loss`` in nats a
-        (standardised) series; ``effective_rank`` and ``feature_std`` of the posterior
-        means; its duration ``dur`` in seconds.
+        One row an epoch: ``reconstruction_loss`` (at the variance then) and
+        ``divergence_loss`` in nats a (standardised) series; ``effective_rank`` and
+        ``feature_std`` of the posterior means; its duration ``dur`` in seconds.
     n_iter_ : int
         Epochs trained.
     mean_ : ndarray of shape (n_channels, n_timepoints)
@@ -264,15 +274,29 @@ class VAE(SpectralEstimator):
         X = validate_series(self, X, reset=True)
         series = self._fit_series(X)
         n_observed = series.shape[-1] if X.ndim == 4 else X.shape[-1]
+        seed = random_seed(self.random_state)
         fit_net(
             self,
             _VariationalAutoencoder,
             dict(latent_dim=self.latent_dim, beta=self.beta, n_observed=n_observed)
             | self._backbone_params,
             [series],
-            random_seed(self.random_state),
+            seed,
         )
+        self._fit_variance(series.cpu(), seed)
         return self
+
+    def _fit_variance(self, series, seed):
+        """Set the likelihood's variance to the mean squared error, its best value.
+
+        The steps of a training are too small and too few to bring it there.
+        """
+        module = self._module
+        with isolated_random_state(seed, torch.device("cpu")):
+            noise = torch.randn(len(series), module.latent_dim)
+        errors = self._predict_chunks(module.squared_error, series, noise)
+        with torch.no_grad():
+            module.log_variance.fill_(errors.mean().clamp(min=1e-6).log())
 
     @property
     def _n_features_out(self):
@@ -356,8 +380,8 @@ class VAE(SpectralEstimator):
         Returns
         -------
         ndarray of shape (n_samples,)
-            In the units of ``X``; of spectrograms, the density of their series. Low
-            for unusual series.
+            In the units of ``X``; of spectrograms, the density of their series, which
+            last whole hops. Low for unusual series.
         """
         X = self._check(X)
         check_positive_int(n_draws, "n_draws")

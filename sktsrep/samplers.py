@@ -547,8 +547,8 @@ def _interpolate(X, mask):
 def _tokens_of_times(missing, n_tokens):
     """True for the tokens whose stretch of time holds a missing value."""
     n_timepoints = missing.shape[1]
-    # Token i is centred on i / (n_tokens - 1) of the series; its stretch reaches to
-    # its neighbours' centres, as the convolutions' inputs do.
+    # Token i is taken to tell most of what is around i / (n_tokens - 1) of the series,
+    # up to its neighbours' centres. Convolutions and norms reach further, ever weaker.
     spacing = (n_timepoints - 1) / max(n_tokens - 1, 1)
     centres = np.arange(n_tokens) * spacing
     distance = np.abs(np.arange(n_timepoints)[:, None] - centres)

@@ -119,6 +119,16 @@ def test_parameters_of_the_next_fit_do_not_touch_the_last():
     assert np.isfinite(vae.score_samples(X)).all()
 
 
+def test_the_variance_is_the_best_for_the_bound():
+    X, _ = waves()
+    vae = tiny_vae(max_epochs=20).fit(X)
+    log_variance = vae.net_.module_.log_variance.data
+    best = vae.score(X)
+    for change in (-0.3, 0.6):  # below, and then above
+        log_variance += change
+        assert vae.score(X) < best
+
+
 def test_number_of_draws():
     X, _ = waves()
     with pytest.raises(ValueError, match="n_draws must be an int of at least 1"):

@@ -79,6 +79,13 @@ def test_random_token_mask_has_a_masked_token_in_every_row(n_samples, n_tokens, 
     assert torch.equal(*draws)
 
 
+def test_a_whole_number_of_masked_tokens_is_not_rounded_down():
+    n_tokens = torch.tensor([22])
+    for step in range(1, 22):
+        left = n_masked_tokens(step, 22, n_tokens, n_tokens, "linear")
+        assert left == 22 - step
+
+
 @given(seed=seeds, n_tokens=small, n_codes=small)
 def test_masked_cross_entropy_is_the_mean_over_masked_places(seed, n_tokens, n_codes):
     logits = normal(3, n_tokens, n_codes, seed=seed)

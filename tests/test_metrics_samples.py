@@ -189,6 +189,26 @@ def test_real_beats_noisy_beats_shuffled_beats_noise(name):
         assert values == sorted(values)
 
 
+def test_a_constant_channel_is_no_feature():
+    X = np.stack([waves(30)[0], np.full((30, 50), 0.1)], axis=1)
+    noise = 1e-6 * np.random.default_rng(0).normal(size=X.shape)
+    assert metrics.frechet_distance(X, X + noise) < 1e-3
+
+
+def test_mmd_does_not_fall_as_samples_get_worse():
+    X, _ = waves(40)
+    values = [metrics.mmd(X, X + shift) for shift in (0.5, 1, 3, 10, 30, 1000)]
+    assert (np.diff(values) > -1e-9).all()
+
+
+def test_moments_of_a_half_that_is_constant():
+    X, _ = waves(20)
+    X[:, 3] = 0
+    X[0, 3] = 1  # in one half of every split
+    floor = metrics.skewness_difference(X, X, return_floor=True).floor
+    assert np.isfinite(floor)
+
+
 def test_an_axis_for_one_channel_makes_no_difference():
     X, y = waves(30)
     X_real, y_real = waves(30, seed=1)

@@ -331,6 +331,13 @@ def test_quantizer_under_autocast_is_that_in_full_precision(update):
         assert torch.equal(plain, mixed)
 
 
+def test_monitor_sees_a_collapse_far_from_the_origin():
+    monitor, along = EmbeddingMonitor(16), torch.randn(640, 1)
+    monitor(1 + 0.001 * along * torch.randn(16))
+    figures = monitor.epoch_metrics()
+    assert_close(figures["effective_rank"].item(), 1.0, atol=0.02, rtol=0)
+
+
 def test_monitor_under_autocast_is_that_in_full_precision():
     h, results = 2 + 0.05 * torch.randn(640, 8, generator=torch.Generator()), []
     for amp in (False, True):

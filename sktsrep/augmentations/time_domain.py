@@ -32,7 +32,7 @@ def _resample(x, positions):
     return torch.lerp(x.gather(-1, index), x.gather(-1, right), weight)
 
 
-def _smooth_curve(x, n_knots, scale, generator):
+def _random_curve(x, n_knots, scale, generator):
     """A random curve around 1 through equally spaced knots, (batch, channels, time)."""
     batch, channels, n_timepoints = x.shape
     knots = 1 + scale * normal(x, batch, channels, n_knots, generator=generator)
@@ -92,7 +92,7 @@ def amplitude_resize(x, scale=0.2, generator=None):
 
 
 def magnitude_warp(x, scale=0.2, n_knots=4, generator=None):
-    """Multiply by a smooth random curve around one.
+    """Multiply by a random curve around one: straight lines between few knots.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def magnitude_warp(x, scale=0.2, n_knots=4, generator=None):
     >>> magnitude_warp(torch.ones(2, 1, 50)).shape
     torch.Size([2, 1, 50])
     """
-    return x * _smooth_curve(x, n_knots, scale, generator)
+    return x * _random_curve(x, n_knots, scale, generator)
 
 
 def window_warp(x, window=0.3, factors=(0.5, 2.0), generator=None):
@@ -230,7 +230,7 @@ def crop_and_resize(x, low=0.6, generator=None):
 
 
 def time_shift(x, width=0.5, generator=None):
-    """Move every series in time; what leaves at one end is mirrored at the other.
+    """Move every series in time; what is left free at an end mirrors what is there.
 
     Unlike :func:`crop_and_resize` it keeps every frequency, to which an encoder should
     not become blind.

@@ -114,7 +114,7 @@ def phase_rotation(x, max_angle=0.5, generator=None):
 
 
 def spectral_scale(x, scale=0.2, generator=None):
-    """Multiply every frequency bin of a series by its own factor around one.
+    """Multiply every channel's every frequency bin by its own factor around one.
 
     Parameters
     ----------

@@ -94,7 +94,8 @@ def n_masked_tokens(step, n_steps, n_start, n_unknown, schedule="cosine"):
     if step >= n_steps:
         return torch.zeros_like(n_start)
     progress = torch.tensor(step / n_steps, dtype=torch.float64)
-    n_masked = (mask_fraction(progress, schedule).item() * n_start).floor().long()
+    n_masked = mask_fraction(progress, schedule).item() * n_start.double()
+    n_masked = (n_masked + 1e-9).floor().long()  # 12.999... is 13
     return n_masked.clamp(min=1).minimum(n_unknown - 1).clamp(min=0)
 
 

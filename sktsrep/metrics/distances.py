@@ -289,7 +289,7 @@ def mmd(X, Y, gamma=None, *, unbiased=False, return_floor=False, random_state=0)
         Real and generated series, or features of them.
     gamma : float, default=None
         Of the kernel, as in :func:`sklearn.metrics.pairwise.rbf_kernel`; None is one
-        over the median squared distance among all series of both.
+        over the median squared distance among the series of ``X``, whatever ``Y`` is.
     unbiased : bool, default=False
         Whether to leave out pairs of a series with itself: then 0 is the mean for
         equal distributions, and values can be negative.
@@ -322,7 +322,7 @@ def mmd(X, Y, gamma=None, *, unbiased=False, return_floor=False, random_state=0)
     real, generated = (flatten(x) for x in check_pair(X, Y))
     rng = check_random_state(random_state)
     if gamma is None:
-        gamma = _median_gamma(np.concatenate([real, generated]), rng)
+        gamma = _median_gamma(real, rng)
     elif not gamma > 0:
         raise ValueError(f"gamma must be positive, got {gamma!r} instead.")
 

@@ -142,7 +142,9 @@ class RandomConvolutionFeatures(
         rng = check_random_state(self.random_state)
         self._input_mean = series.mean(axis=(0, 2), keepdims=True)
         spread = series.std(axis=(0, 2), keepdims=True)
-        self._input_scale = np.where(spread > 0, spread, 1.0)
+        # A constant channel is left with the rounding of its mean.
+        varies = spread > 1e-12 * np.abs(self._input_mean)
+        self._input_scale = np.where(varies, spread, 1.0)
         weights = rng.normal(size=(self.n_kernels, n_channels, self._length))
         norms = np.linalg.norm(weights, axis=(1, 2), keepdims=True)
         self.weights_ = weights / norms

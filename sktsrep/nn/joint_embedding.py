@@ -41,7 +41,7 @@ class IterNorm(nn.Module):
         super().__init__()
         self.n_iterations = n_iterations
         self.momentum = momentum
-        # The largest number of equal groups whose size does not exceed the limit.
+        # The fewest equal groups whose size does not exceed the limit.
         sizes = [n for n in range(1, group_size + 1) if features % n == 0]
         size, n_groups = sizes[-1], features // sizes[-1]
         self.register_buffer("mean", torch.zeros(n_groups, size))

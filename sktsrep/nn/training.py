@@ -47,15 +47,15 @@ class EmbeddingMonitor(nn.Module):
     def __init__(self, n_features):
         super().__init__()
         # One row more than features: their sums, and in the corner the count.
-        moments = torch.zeros(n_features + 1, n_features + 1)
+        # Small spreads around large means cancel in single precision.
+        moments = torch.zeros(n_features + 1, n_features + 1, dtype=torch.float64)
         self.register_buffer("moments", moments, persistent=False)
 
     @torch.no_grad()
     def forward(self, h):
         """Add the embeddings (batch, n_features) of a training step."""
         if self.training:
-            h = F.pad(h.detach().float(), (0, 1), value=1.0)
-            # Small spreads around large means need more than bfloat16's eight bits.
+            h = F.pad(h.detach().double(), (0, 1), value=1.0)
             with torch.autocast(h.device.type, enabled=False):
                 self.moments += h.T @ h
 
