@@ -435,8 +435,8 @@ class SpectralEstimator(
         return self._standardise(series)
 
     def _standardise(self, series):
-        mean = torch.as_tensor(self.mean_, device=series.device)
-        scale = torch.as_tensor(self.scale_, device=series.device)
+        mean = to_tensor(self.mean_, series.device)
+        scale = to_tensor(self.scale_, series.device)
         return ((series - mean) / scale).float()
 
     def _prepare(self, x):
@@ -476,7 +476,7 @@ class SpectralEstimator(
     def _restore(self, series):
         """Undo :meth:`_fit_series`: samples of the shape and dtype that ``fit`` saw."""
         x = torch.as_tensor(series).double()
-        x = x * torch.as_tensor(self.scale_) + torch.as_tensor(self.mean_)
+        x = x * to_tensor(self.scale_, x.device) + to_tensor(self.mean_, x.device)
         if len(self.sample_shape_) == 3:
             x = self._stft(x)(x)
         else:

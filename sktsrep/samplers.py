@@ -18,6 +18,7 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
+from sktsrep._gaps import interpolate, join, tokens_of_times
 from sktsrep._ncvqvae import MaskedPrior
 from sktsrep._net import check_split, fit_net, resolve_device
 from sktsrep.base import (
@@ -397,7 +398,9 @@ class MaskGITSampler(TorchEstimator):
         """Fill in missing parts of series with parts that fit the rest.
 
         Tokens whose stretch of time holds a missing value are sampled given the
-        others.
+        others; what is decoded from them is bent, over two tokens' time, to meet the
+        known values. It is a draw, one of the ways in which a series may go on: for
+        the least squared error average several, or take a nearest neighbour.
 
         Parameters
         ----------
@@ -428,16 +431,18 @@ class MaskGITSampler(TorchEstimator):
             )
         if np.isnan(X[~mask]).any():
             raise ValueError("Input X contains NaN where mask is False.")
-        codes = torch.tensor(self.tokenizer_.encode(_interpolate(X, mask)))
-        missing = mask.reshape(len(X), -1, X.shape[-1]).any(axis=1)
-        unknown = torch.tensor(_tokens_of_times(missing, self.n_tokens_))
+        n_timepoints = X.shape[-1]
+        codes = torch.tensor(self.tokenizer_.encode(interpolate(X, mask)))
+        missing = mask.reshape(len(X), -1, n_timepoints).any(axis=1)
+        unknown = torch.tensor(tokens_of_times(missing, self.n_tokens_))
         no_class = torch.full((len(X),), len(self.classes_))
         with self._isolated(random_state):
             codes = self._predict_chunks(
                 self._decode_iteratively, codes, unknown, no_class
             )
         filling = self.tokenizer_.decode(codes.numpy())
-        return np.where(mask, filling, X).astype(X.dtype, copy=False)
+        joined = join(X, mask, filling, reach=2 * n_timepoints / self.n_tokens_)
+        return joined.astype(X.dtype, copy=False)
 
     def score_samples(self, X):
         """Pseudo-log-likelihood: log probability of every token given all the others.
@@ -530,26 +535,3 @@ class MaskGITSampler(TorchEstimator):
             temperature=self.temperature,
             guidance_scale=self.guidance_scale,
         )
-
-
-def _interpolate(X, mask):
-    """Missing values on straight lines between their neighbours; 0 where all are."""
-    filled = X.copy().reshape(-1, X.shape[-1])
-    time = np.arange(X.shape[-1])
-    for row, missing in zip(filled, mask.reshape(filled.shape), strict=True):
-        known = ~missing
-        row[missing] = (
-            np.interp(time[missing], time[known], row[known]) if known.any() else 0
-        )
-    return filled.reshape(X.shape)
-
-
-def _tokens_of_times(missing, n_tokens):
-    """True for the tokens whose stretch of time holds a missing value."""
-    n_timepoints = missing.shape[1]
-    # Token i is taken to tell most of what is around i / (n_tokens - 1) of the series,
-    # up to its neighbours' centres. Convolutions and norms reach further, ever weaker.
-    spacing = (n_timepoints - 1) / max(n_tokens - 1, 1)
-    centres = np.arange(n_tokens) * spacing
-    distance = np.abs(np.arange(n_timepoints)[:, None] - centres)
-    return (missing.astype(np.int64) @ (distance <= max(spacing, 1))) > 0

@@ -3,6 +3,7 @@
 import copy
 import pickle
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -140,12 +141,19 @@ def test_constant_series(estimator, value):
     assert np.isfinite(output(estimator.fit(X, y), X)).all()
 
 
+def test_memory_mapped_estimators(estimator, tmp_path):
+    X, y = waves()
+    joblib.dump(estimator.fit(X, y), tmp_path / "estimator.joblib")
+    mapped = joblib.load(tmp_path / "estimator.joblib", mmap_mode="r")
+    np.testing.assert_array_equal(output(mapped, X), output(estimator, X))
+
+
 def test_data_frames_in_and_out(estimator):
     X, y = waves()
     frame = pd.DataFrame(X, columns=[f"t{i}" for i in range(X.shape[1])])
     estimator.fit(frame, y)
     assert list(estimator.feature_names_in_) == list(frame.columns)
-    if hasattr(estimator, "set_output"):
+    if hasattr(estimator, "get_feature_names_out"):
         result = estimator.set_output(transform="pandas").transform(frame)
         assert isinstance(result, pd.DataFrame)
         assert list(result.columns) == list(estimator.get_feature_names_out())

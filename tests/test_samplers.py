@@ -224,6 +224,18 @@ def test_impute_keeps_what_is_known(n_channels):
     )
 
 
+def test_imputed_stretches_meet_what_is_known():
+    X, _ = waves(n_samples=60)
+    sampler = tiny_sampler(tiny_tokenizer()).fit(X)
+    mask = np.zeros(X.shape, dtype=bool)
+    mask[:, 20:35] = True
+    filled = sampler.impute(X, mask, random_state=0)
+    decoded = sampler.tokenizer_.reconstruct(X)
+    for known, first in ((19, 20), (35, 34)):
+        step = np.abs(filled[:, first] - filled[:, known]).mean()
+        assert step < np.abs(decoded[:, first] - X[:, known]).mean() / 2
+
+
 def test_impute_everything_or_nothing(fitted):
     X, _ = waves(dtype=np.float32)
     everything = np.ones_like(X, dtype=bool)

@@ -18,6 +18,7 @@ def layer_of(path):
 
 LAYERS = {"functional", "augmentations", "nn", "objectives", "_net"}
 NETWORKS = {"_ncvqvae"}
+HELPERS = {"_gaps"}
 ESTIMATORS = {"preprocessing", "encoders", "tokenizers", "autoencoders"}
 TOP = {"samplers", "classifiers", "fcn"}
 MAY_IMPORT = {
@@ -29,7 +30,8 @@ MAY_IMPORT = {
     "_net": LAYERS,
     "base": {"_net", "nn"},
     **{name: LAYERS | NETWORKS | ESTIMATORS | {"base"} for name in ESTIMATORS},
-    **{name: LAYERS | NETWORKS | ESTIMATORS | {"base"} | TOP for name in TOP},
+    "_gaps": set(),
+    **{name: LAYERS | NETWORKS | HELPERS | ESTIMATORS | {"base"} | TOP for name in TOP},
     "metrics": LAYERS,
     "plotting": LAYERS | {"metrics"},
     "__init__": {layer_of(path) for path in FILES},

@@ -70,6 +70,7 @@ def estimators(n_timepoints, n_series, n_steps, seed):
             VIbCReg(group_size=16), **trained
         ),
         "SSLVQTokenizer n_codes=32": SSLVQTokenizer(**trained, n_codes=32),
+        "SSLVQTokenizer n_codes=128": SSLVQTokenizer(**trained, n_codes=128),
         "SSLVQTokenizer n_codes=512": SSLVQTokenizer(**trained, n_codes=512),
         "SSLVQTokenizer max_tokens=8": SSLVQTokenizer(**trained, max_tokens=8),
         "SSLVQTokenizer untrained": SSLVQTokenizer(**common, **UNTRAINED),

@@ -1,0 +1,106 @@
+"""Missing stretches of series: lines through them, joints, and tokens they touch."""
+
+import numpy as np
+
+__all__ = ["interpolate", "join", "tokens_of_times"]
+
+
+def interpolate(X, mask):
+    """Missing values on straight lines between their neighbours; 0 where all are.
+
+    Parameters
+    ----------
+    X : ndarray of shape (..., n_timepoints)
+        Series.
+    mask : ndarray of bool of the same shape
+        True where a value is missing.
+
+    Returns
+    -------
+    ndarray of the same shape
+
+    Examples
+    --------
+    >>> interpolate(np.array([[1.0, np.nan, 3.0]]), np.array([[False, True, False]]))
+    array([[1., 2., 3.]])
+    """
+    filled = X.copy().reshape(-1, X.shape[-1])
+    time = np.arange(X.shape[-1])
+    for row, missing in zip(filled, mask.reshape(filled.shape), strict=True):
+        known = ~missing
+        row[missing] = (
+            np.interp(time[missing], time[known], row[known]) if known.any() else 0
+        )
+    return filled.reshape(X.shape)
+
+
+def join(X, mask, filling, reach):
+    """Series with their missing values filled in, without a jump where they meet.
+
+    What the filling misses the last known value before a stretch and the first one
+    after it by is added to it, fading linearly.
+
+    Parameters
+    ----------
+    X : ndarray of shape (..., n_timepoints)
+        Series.
+    mask : ndarray of bool of the same shape
+        True where a value is missing.
+    filling : ndarray of the same shape
+        Series that are close to ``X`` where it is known.
+    reach : float
+        Timepoints over which to fade; a shorter stretch counts instead.
+
+    Returns
+    -------
+    ndarray of the same shape
+
+    Examples
+    --------
+    >>> X = np.array([[5.0, np.nan, np.nan, np.nan, 5.0]])
+    >>> join(X, np.isnan(X), np.full(X.shape, 3.0), reach=2)
+    array([[5., 4., 3., 4., 5.]])
+    """
+    n_timepoints = X.shape[-1]
+    time = np.arange(n_timepoints)
+    # Of every timepoint the nearest known ones, -1 and n_timepoints for none.
+    before = np.maximum.accumulate(np.where(mask, -1, time), axis=-1)
+    after = np.where(mask, n_timepoints, time)[..., ::-1]
+    after = np.minimum.accumulate(after, axis=-1)[..., ::-1]
+    missed = np.where(mask, 0, X - filling)
+    joined = np.where(mask, filling, X)
+    span = np.maximum(np.minimum(reach, after - before), 1)
+    for known in (before, after):
+        exists = (known >= 0) & (known < n_timepoints)
+        step = np.take_along_axis(missed, known.clip(0, n_timepoints - 1), axis=-1)
+        fade = np.clip(1 - np.abs(time - known) / span, 0, 1)
+        joined = joined + np.where(mask & exists, step * fade, 0)
+    return joined
+
+
+def tokens_of_times(missing, n_tokens):
+    """Which tokens tell of timepoints that are missing.
+
+    Parameters
+    ----------
+    missing : ndarray of bool of shape (n_samples, n_timepoints)
+        True where a value is missing.
+    n_tokens : int
+        Tokens a series.
+
+    Returns
+    -------
+    ndarray of bool of shape (n_samples, n_tokens)
+
+    Examples
+    --------
+    >>> tokens_of_times(np.array([[True] + 8 * [False]]), 5).astype(int)
+    array([[1, 1, 0, 0, 0]])
+    """
+    # Token i is taken to tell most of what is around i / (n_tokens - 1) of the series,
+    # up to its neighbours' centres. Convolutions and norms reach further, ever weaker.
+    n_timepoints = missing.shape[1]
+    spacing = (n_timepoints - 1) / max(n_tokens - 1, 1)
+    centres = np.arange(n_tokens) * spacing
+    distance = np.abs(np.arange(n_timepoints)[:, None] - centres)
+    return (missing.astype(np.int64) @ (distance <= max(spacing, 1))) > 0
