@@ -403,8 +403,11 @@ def fit_net(
         net.module_.start(*train.tensors)
         context.call_on_fit_task_begin(estimator=estimator)
         net.partial_fit(train)
-    estimator.history_ = _history_frame(net)
-    estimator.n_iter_ = len(estimator.history_)
+    finished = [row for row in net.history if "dur" in row]
+    if not finished:
+        raise KeyboardInterrupt  # nothing has been learnt that were worth keeping
+    estimator.history_ = _history_frame(finished)
+    estimator.n_iter_ = len(finished)
     if estimator.n_iter_ < len(net.history):
         # The caller stands beyond fit and its three decorators.
         warnings.warn("Training interrupted by user.", UserWarning, stacklevel=6)
@@ -414,14 +417,10 @@ def fit_net(
     context.call_on_fit_task_end(estimator=estimator, reconstruction_attributes={})
 
 
-def _history_frame(net):
-    """Loss terms and metrics, one row for every epoch that was finished."""
+def _history_frame(epochs):
+    """Loss terms and metrics, one row an epoch."""
     hidden = ("batches", "event_")
     rows = [
-        {key: row[key] for key in row if not key.startswith(hidden)}
-        for row in net.history
-        if "train_loss" in row
+        {key: row[key] for key in row if not key.startswith(hidden)} for row in epochs
     ]
-    if not rows:
-        raise KeyboardInterrupt  # nothing has been learnt that were worth keeping
     return pd.DataFrame(rows).set_index("epoch")

@@ -306,9 +306,8 @@ class SSLVQTokenizer(SpectralEstimator):
                 "orthogonal_weight needs codebook_update='gradient': moving averages "
                 "would wipe its effect out at every step."
             )
-        params = self._module_params()
         X = validate_series(self, X, reset=True)
-        params["quantizer"]["n_codes"] = _resolve_n_codes(self.n_codes, len(X))
+        params = self._module_params(_resolve_n_codes(self.n_codes, len(X)))
         series = self._fit_series(X)
         fit_net(
             self,
@@ -323,7 +322,7 @@ class SSLVQTokenizer(SpectralEstimator):
         self.token_shape_ = (module.encoder.sizes[-1],)
         return self
 
-    def _module_params(self):
+    def _module_params(self, n_codes):
         return dict(
             code_dim=self.code_dim,
             objective=resolve_objective(self.ssl),
@@ -333,6 +332,7 @@ class SSLVQTokenizer(SpectralEstimator):
             shift_probability=self.shift_probability,
             codebook_init=self.codebook_init,
             quantizer=dict(
+                n_codes=n_codes,
                 update=self.codebook_update,
                 decay=self.codebook_decay,
                 commitment_weight=self.commitment_weight,
