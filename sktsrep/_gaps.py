@@ -1,37 +1,22 @@
 """Missing stretches of series: lines through them, joints, and tokens they touch."""
 
 import numpy as np
+import pandas as pd
 
 __all__ = ["interpolate", "join", "tokens_of_times"]
 
 
 def interpolate(X, mask):
-    """Missing values on straight lines between their neighbours; 0 where all are.
-
-    Parameters
-    ----------
-    X : ndarray of shape (..., n_timepoints)
-        Series.
-    mask : ndarray of bool of the same shape
-        True where a value is missing.
-
-    Returns
-    -------
-    ndarray of the same shape
+    """Missing values, as for :func:`join`, on straight lines; 0 where all are.
 
     Examples
     --------
     >>> interpolate(np.array([[1.0, np.nan, 3.0]]), np.array([[False, True, False]]))
     array([[1., 2., 3.]])
     """
-    filled = X.copy().reshape(-1, X.shape[-1])
-    time = np.arange(X.shape[-1])
-    for row, missing in zip(filled, mask.reshape(filled.shape), strict=True):
-        known = ~missing
-        row[missing] = (
-            np.interp(time[missing], time[known], row[known]) if known.any() else 0
-        )
-    return filled.reshape(X.shape)
+    rows = np.where(mask, np.nan, X).reshape(-1, X.shape[-1])
+    lines = pd.DataFrame(rows, dtype=float).interpolate(axis=1, limit_direction="both")
+    return lines.fillna(0).to_numpy(dtype=X.dtype).reshape(X.shape)
 
 
 def join(X, mask, filling, reach):

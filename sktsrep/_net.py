@@ -371,43 +371,29 @@ def fit_net(
         n_epochs = _n_epochs(estimator, n_batches)
         open_context = open_context or estimator._init_callback_context
         context = open_context(max_subtasks=n_epochs)
-        net = SeriesNet(
+        n_steps = n_epochs * n_batches
+        net = _make_net(
+            estimator,
             module,
             **{f"module__{name}": value for name, value in module_params.items()},
-            amp=estimator.amp,
-            compile=estimator.compile,
-            criterion=nn.Identity,
-            optimizer=torch.optim.AdamW,
-            optimizer__fused=True,
-            optimizer__weight_decay=estimator.weight_decay,
             optimizer__param_groups=[
                 ("*codebook", {"weight_decay": 0.0}),
                 *param_groups,
             ],
-            lr=estimator.lr,
             max_epochs=n_epochs,
-            batch_size=estimator.batch_size,
-            iterator_train=DeviceBatches,
-            iterator_train__shuffle=True,
-            iterator_valid=DeviceBatches,
             train_split=None if valid is None else predefined_split(valid),
-            callbacks=[
-                *_callbacks(estimator, context, n_epochs * n_batches),
-                *callbacks,
-            ],
+            callbacks=[*_callbacks(estimator, context, n_steps), *callbacks],
             device=str(device),
-            verbose=estimator.verbose,
         )
-        net.n_total_steps_ = n_epochs * n_batches
+        net.n_total_steps_ = n_steps
         net.initialize()
         net.module_.start(*train.tensors)
         context.call_on_fit_task_begin(estimator=estimator)
         net.partial_fit(train)
-    finished = [row for row in net.history if "dur" in row]
-    if not finished:
+    estimator.history_ = _history_frame(net)
+    estimator.n_iter_ = len(estimator.history_)
+    if estimator.n_iter_ == 0:
         raise KeyboardInterrupt  # nothing has been learnt that were worth keeping
-    estimator.history_ = _history_frame(finished)
-    estimator.n_iter_ = len(finished)
     if estimator.n_iter_ < len(net.history):
         # The caller stands beyond fit and its three decorators.
         warnings.warn("Training interrupted by user.", UserWarning, stacklevel=6)
@@ -417,10 +403,32 @@ def fit_net(
     context.call_on_fit_task_end(estimator=estimator, reconstruction_attributes={})
 
 
-def _history_frame(epochs):
-    """Loss terms and metrics, one row an epoch."""
+def _make_net(estimator, module, **params):
+    """An untrained net with an estimator's training parameters and others."""
+    return SeriesNet(
+        module,
+        amp=estimator.amp,
+        compile=estimator.compile,
+        criterion=nn.Identity,
+        optimizer=torch.optim.AdamW,
+        optimizer__fused=True,
+        optimizer__weight_decay=estimator.weight_decay,
+        lr=estimator.lr,
+        batch_size=estimator.batch_size,
+        iterator_train=DeviceBatches,
+        iterator_train__shuffle=True,
+        iterator_valid=DeviceBatches,
+        verbose=estimator.verbose,
+        **params,
+    )
+
+
+def _history_frame(net):
+    """Loss terms and metrics, one row for every epoch that was finished."""
     hidden = ("batches", "event_")
     rows = [
-        {key: row[key] for key in row if not key.startswith(hidden)} for row in epochs
+        {key: row[key] for key in row if not key.startswith(hidden)}
+        for row in net.history
+        if "dur" in row
     ]
-    return pd.DataFrame(rows).set_index("epoch")
+    return pd.DataFrame(rows).set_index("epoch") if rows else pd.DataFrame()

@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_array, check_is_fitted
 from torch import nn
 
-from sktsrep._net import fit_net, isolated_random_state
+from sktsrep._net import fit_net
 from sktsrep.base import (
     SpectralEstimator,
     all_or_nothing,
@@ -292,8 +292,8 @@ class VAE(SpectralEstimator):
         The steps of a training are too small and too few to bring it there.
         """
         module = self._module
-        with isolated_random_state(seed, torch.device("cpu")):
-            noise = torch.randn(len(series), module.latent_dim)
+        generator = torch.Generator().manual_seed(seed)
+        noise = torch.randn(len(series), module.latent_dim, generator=generator)
         errors = self._predict_chunks(module.squared_error, series, noise)
         with torch.no_grad():
             module.log_variance.fill_(errors.mean().clamp(min=1e-6).log())

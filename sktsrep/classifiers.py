@@ -110,7 +110,7 @@ class FineTunedClassifier(ClassifierMixin, TorchEstimator):
     net_ : SeriesNet
         The trained skorch net; ``net_.module_`` is the torch module.
     encoder_ : estimator
-        The fitted encoder that training started from, or a copy of it.
+        The fitted encoder that training started from; a copy of one given fitted.
     classes_ : ndarray of shape (n_classes,)
         The labels.
     history_ : DataFrame
