@@ -74,10 +74,10 @@ class SSLEncoder(SpectralEstimator):
         Self-supervised objective, by name or as an object of
         :mod:`sktsrep.objectives`.
     features : {"all", "latent"}, default="all"
-        What embeddings summarise, by mean, maximum and share of positive values over
-        time: the frequency bins' log amplitudes, every block of the encoder and the
-        latent map, or the latent map alone. Of the latent map also the maximum in every
-        quarter of the time.
+        What embeddings summarise, by mean, maximum, minimum and share of positive
+        values over time: the frequency bins' log amplitudes, what every block of the
+        encoder adds and the latent map, or the latent map alone. Of the latent map also
+        the maximum in every quarter of the time.
     augmentations : str, callable or list of those, default="shift"
         How views are made: a preset's name (``"gauss"``, ``"slice"``, ``"warp"``,
         ``"crop"``, ``"shift"``) or functions of tensors, see
@@ -163,7 +163,7 @@ class SSLEncoder(SpectralEstimator):
     >>> X = np.sin(np.linspace(0, 9, 48) + np.arange(20)[:, None])
     >>> encoder = SSLEncoder(hidden_dim=8, max_epochs=2, random_state=0, device="cpu")
     >>> encoder.fit_transform(X).shape
-    (20, 535)
+    (20, 628)
     """
 
     _auto_steps = 800

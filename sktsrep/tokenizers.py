@@ -55,11 +55,11 @@ class SSLVQTokenizer(SpectralEstimator):
     output : {"embeddings", "codes"}, default="embeddings"
         What ``transform`` gives: features for a probe, or tokens.
     features : {"all", "latent", "tokens"}, default="all"
-        What embeddings summarise, by mean, maximum and share of positive values over
-        time: the frequency bins' log amplitudes, every block of the encoder, the
-        latent map and its quantised version; the latent map; or the quantised version
-        alone, which is all that a generator sees. Of the latent map and its quantised
-        version also the maximum in every quarter of the time.
+        What embeddings summarise, by mean, maximum, minimum and share of positive
+        values over time: the frequency bins' log amplitudes, what every block of the
+        encoder adds, the latent map and its quantised version; the latent map; or the
+        quantised version alone, which is all that a generator sees. Of the latent map
+        and its quantised version also the maximum in every quarter of the time.
     augmentations : str, callable or list of those, default="shift"
         How a view is made: a preset's name (``"gauss"``, ``"slice"``, ``"warp"``,
         ``"crop"``, ``"shift"``) or functions of tensors, see
@@ -176,7 +176,7 @@ class SSLVQTokenizer(SpectralEstimator):
     ...     n_codes=8, hidden_dim=8, max_epochs=2, random_state=0, device="cpu"
     ... )
     >>> tokenizer.fit_transform(X).shape
-    (20, 983)
+    (20, 1140)
     >>> tokens = tokenizer.encode(X)
     >>> tokens.shape, tokenizer.decode(tokens).shape
     ((20, 25), (20, 48))

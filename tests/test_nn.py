@@ -66,10 +66,12 @@ def test_pool_is_mean_and_maximum(batch, length):
 
 
 @given(batch=batches, channels=st.integers(1, 4), length=lengths)
-def test_summarize_adds_the_share_of_positive_values(batch, channels, length):
+def test_summarize_adds_minimum_and_share_of_positive_values(batch, channels, length):
     x = torch.randn(batch, channels, length)
-    share = np.mean(x.numpy() > 0, axis=-1, dtype=np.float32)
-    assert_close(summarize(x), torch.cat([pool(x), torch.from_numpy(share)], dim=1))
+    values = x.numpy()
+    share = np.mean(values > 0, axis=-1, dtype=np.float32)
+    added = torch.from_numpy(np.concatenate([values.min(axis=-1), share], axis=1))
+    assert_close(summarize(x), torch.cat([pool(x), added], dim=1))
 
 
 @given(batch=batches, channels=st.integers(1, 4), length=lengths)
@@ -115,6 +117,16 @@ def test_encoder_halves_the_frames(batch, n_tokens, n_stages, hidden_dim):
     expected = [(batch, hidden_dim, size) for size in sizes for _ in range(2)]
     assert shapes == [*expected, (batch, 3, sizes[-1])]
     assert encoder(x).isfinite().all()
+
+
+def test_activations_hold_what_every_block_adds():
+    encoder = Encoder(6, 16, 3, n_stages=2, n_blocks=2)
+    x = torch.randn(2, 6, 9)
+    *maps, z = encoder.activations(x)
+    first_stage = encoder.stages[0](x)
+    assert_close(sum(maps[:3]), first_stage)
+    assert_close(sum(maps[3:]), encoder.stages[1](first_stage))
+    assert torch.equal(z, encoder(x))
 
 
 @pytest.mark.parametrize("hidden_dim", [4, 8, 12, 64])

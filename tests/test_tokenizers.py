@@ -59,7 +59,7 @@ def test_bad_codes(codes):
 
 
 @pytest.mark.parametrize(
-    ("features", "n_features"), [("all", 215), ("latent", 28), ("tokens", 28)]
+    ("features", "n_features"), [("all", 276), ("latent", 32), ("tokens", 32)]
 )
 def test_feature_levels(features, n_features):
     X, _ = waves()

@@ -92,19 +92,24 @@ class Encoder(nn.Module):
         )
 
     def activations(self, x):
-        """Output of every stage's entry and residual blocks and, last, of the head."""
-        outputs = []
+        """What every stage's entry gives, what every block adds, and the output.
+
+        Blocks hand on what they were given; what they add to it is what is new.
+        """
+        maps = []
         for entry, blocks in self.stages:
             x = entry(x)
-            outputs.append(x)
+            maps.append(x)
             for block in blocks:
-                x = block(x)
-                outputs.append(x)
-        return [*outputs, self.head(x)]
+                before, x = x, block(x)
+                maps.append(x - before)
+        return [*maps, self.head(x)]
 
     def forward(self, x):
         """(batch, in_channels, frames) -> (batch, out_dim, tokens)."""
-        return self.activations(x)[-1]
+        for stage in self.stages:
+            x = stage(x)
+        return self.head(x)
 
 
 class Decoder(nn.Module):

@@ -30,10 +30,10 @@ def pool(x):
 
 
 def summarize(x):
-    """Mean, maximum and share of positive values over time: what there is in a series.
+    """Mean, maximum, minimum and share of positive values over time: what there is.
 
-    The share has no gradient; it tells how often a pattern occurs, where the maximum
-    tells how well it matched at best.
+    The share has no gradient; it tells how often a pattern occurs, where the extremes
+    tell how well it and its opposite matched at best.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def summarize(x):
 
     Returns
     -------
-    Tensor of shape (batch, 3 * channels)
+    Tensor of shape (batch, 4 * channels)
 
     References
     ----------
@@ -52,9 +52,10 @@ def summarize(x):
     --------
     >>> import torch
     >>> summarize(torch.tensor([[[-1., 0., 0., 5.]]]))
-    tensor([[1.0000, 5.0000, 0.2500]])
+    tensor([[ 1.0000,  5.0000, -1.0000,  0.2500]])
     """
-    return torch.cat([pool(x), (x > 0).to(x.dtype).mean(dim=-1)], dim=1)
+    share = (x > 0).to(x.dtype).mean(dim=-1)
+    return torch.cat([pool(x), x.amin(dim=-1), share], dim=1)
 
 
 def summarize_latent(x):
@@ -68,13 +69,13 @@ def summarize_latent(x):
 
     Returns
     -------
-    Tensor of shape (batch, 7 * channels)
+    Tensor of shape (batch, 8 * channels)
 
     Examples
     --------
     >>> import torch
     >>> summarize_latent(torch.tensor([[[-1., 0., 0., 5.]]]))
-    tensor([[ 1.0000,  5.0000,  0.2500, -1.0000,  0.0000,  0.0000,  5.0000]])
+    tensor([[ 1.0000,  5.0000, -1.0000,  0.2500, -1.0000,  0.0000,  0.0000,  5.0000]])
     """
     quarters = F.adaptive_max_pool1d(x, 4)
     return torch.cat([summarize(x), quarters.flatten(start_dim=1)], dim=1)

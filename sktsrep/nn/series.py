@@ -120,8 +120,8 @@ class SeriesEncoder(nn.Module):
         self.in_channels = 2 * n_channels * (n_fft // 2 + 1)
         n_maps = len(self.sizes) * (1 + n_blocks)
         n_bins = self.in_channels // 2
-        self.n_latent_features = 7 * out_dim
-        self.n_features = 3 * (n_bins + n_maps * hidden_dim) + self.n_latent_features
+        self.n_latent_features = 8 * out_dim
+        self.n_features = 4 * (n_bins + n_maps * hidden_dim) + self.n_latent_features
         self.register_buffer("log_mean", torch.zeros(n_bins, 1))
         self.encoder = Encoder(
             self.in_channels + n_bins, hidden_dim, out_dim, len(self.sizes), n_blocks
@@ -156,7 +156,7 @@ class SeriesEncoder(nn.Module):
         return torch.cat([spectrogram, self.log_weight * log_amplitudes], dim=1)
 
     def activations(self, x):
-        """Log amplitudes, output of every stage's entry and blocks, and latent map."""
+        """Log amplitudes, and :meth:`Encoder.activations` with the latent map last."""
         spectrogram = self.spectrogram(x)
         log_amplitudes = self.log_amplitudes(spectrogram)
         inputs = self._inputs(spectrogram, log_amplitudes)
