@@ -72,7 +72,8 @@ def test_token_features_are_summarised_codes():
     X, _ = waves()
     tokenizer = tiny_tokenizer(features="tokens").fit(X)
     codes = tokenizer.codebook_[tokenizer.encode(X)]  # (samples, tokens, dim)
-    parts = [codes.mean(axis=1), codes.max(axis=1), (codes > 0).mean(axis=1)]
+    parts = [codes.mean(axis=1), codes.max(axis=1), codes.min(axis=1)]
+    parts.append((codes > 0).mean(axis=1))
     n_tokens = codes.shape[1]
     bounds = [(i * n_tokens // 4, -(-(i + 1) * n_tokens // 4)) for i in range(4)]
     quarters = [codes[:, start:stop].max(axis=1) for start, stop in bounds]

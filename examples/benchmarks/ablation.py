@@ -30,7 +30,7 @@ from sklearn.preprocessing import StandardScaler
 from sktsrep import SSLEncoder, SSLVQTokenizer, base
 from sktsrep.augmentations import time_shift
 from sktsrep.base import resolve_frames
-from sktsrep.nn import SeriesEncoder
+from sktsrep.nn import Encoder, SeriesEncoder
 from sktsrep.objectives import VIbCReg
 
 DATASETS = ["FaceAll:60", "SwedishLeaf:60", "Adiac", "OSULeaf", "ShapesAll", "FordA"]
@@ -95,8 +95,9 @@ def columns(estimator):
     encoder = estimator.net_.module_.encoder
     n_maps = len(encoder.sizes) * (1 + estimator.n_blocks)
     widths = [encoder.in_channels // 2] + n_maps * [estimator.hidden_dim]
-    maps = [(width, ["mean", "maximum", "share"]) for width in widths]
-    located = ["mean", "maximum", "share"] + 4 * ["quarter"]
+    summaries = ["mean", "maximum", "minimum", "share"]
+    maps = [(width, summaries) for width in widths]
+    located = summaries + 4 * ["quarter"]
     if isinstance(estimator, SSLVQTokenizer):
         maps += 2 * [(estimator.code_dim, located)]
     else:
@@ -115,13 +116,36 @@ def embeddings(estimator, X):
     if isinstance(estimator, SSLVQTokenizer):
         chosen["tokens"] = of > z
     for level in list(chosen):
-        chosen[f"{level} without quarters"] = chosen[level] & (kind != "quarter")
+        for missing in ("quarter", "minimum"):
+            chosen[f"{level} without {missing}"] = chosen[level] & (kind != missing)
     if isinstance(estimator, SSLEncoder):
-        end_of_stage = (of % (estimator.n_blocks + 1) == 0) | (of == z)
-        chosen["without the share"] = kind != "share"
+        chosen["without share"] = kind != "share"
         chosen["without log amplitudes"] = of > 0
-        chosen["ends of stages only"] = end_of_stage
-    return {level: values[:, features] for level, features in chosen.items()}
+    selected = {level: values[:, features] for level, features in chosen.items()}
+    if isinstance(estimator, SSLEncoder):
+        selected |= block_outputs(estimator, X)
+    return selected
+
+
+def block_outputs(estimator, X):
+    """Features of what blocks hand on, instead of what they add to it."""
+
+    def activations(encoder, x):
+        maps = []
+        for entry, blocks in encoder.stages:
+            for layer in (entry, *blocks):
+                x = layer(x)
+                maps.append(x)
+        return [*maps, encoder.head(x)]
+
+    with mock.patch.object(Encoder, "activations", activations):
+        values = estimator.transform(X)
+    _, of = columns(estimator)
+    end_of_stage = (of % (estimator.n_blocks + 1) == 0) | (of == of.max())
+    return {
+        "outputs of blocks": values,
+        "ends of stages only": values[:, end_of_stage],
+    }
 
 
 def poorer(arm):
