@@ -7,7 +7,7 @@ terms are collected there, and the host reads them once an epoch.
 import math
 import threading
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pandas as pd
 import skorch
@@ -28,11 +28,10 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import TensorDataset
 
-from sktsrep.nn import ResidualBlock, TransformerLayer
-
 __all__ = [
     "DeviceBatches",
     "SeriesNet",
+    "check_callbacks",
     "check_split",
     "fit_net",
     "freeze",
@@ -139,12 +138,16 @@ class SeriesNet(skorch.NeuralNet):
         The network.
     amp : bool
         Forward passes in bfloat16 where torch deems it safe.
+    validation_seed : int
+        Of the draws on held-out data, which every epoch repeats: epochs differ by the
+        network, not by luck.
     **kwargs
         Parameters of :class:`skorch.NeuralNet`.
     """
 
-    def __init__(self, module, *, amp=False, **kwargs):
+    def __init__(self, module, *, amp=False, validation_seed=0, **kwargs):
         self.amp = amp
+        self.validation_seed = validation_seed
         super().__init__(module, **kwargs)
 
     def initialize(self):
@@ -158,11 +161,10 @@ class SeriesNet(skorch.NeuralNet):
         return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]
 
     def torch_compile(self, module, name):
-        """Compile blocks in place: they recur, and whatever calls them gains."""
+        """Compile parts in place: whatever calls them gains."""
         if self.compile and name == "module":
-            for part in module.modules():
-                if isinstance(part, (ResidualBlock, TransformerLayer)):
-                    part.compile(**self.get_params_for("compile"))
+            for part in module.parts_to_compile():
+                part.compile(**self.get_params_for("compile"))
         return module
 
     def infer(self, x, **fit_params):
@@ -187,14 +189,15 @@ class SeriesNet(skorch.NeuralNet):
         if iterator is None:
             return
         terms = []
-        for batch in iterator:
-            self.notify("on_batch_begin", batch=batch, training=training)
-            step = step_fn(batch, **fit_params)
-            terms.append(
-                {"loss": step["loss"].detach()}
-                | {name: term.detach() for name, term in step["y_pred"].items()}
-            )
-            self.notify("on_batch_end", batch=batch, training=training, **step)
+        with nullcontext() if training else self._validation_draws():
+            for batch in iterator:
+                self.notify("on_batch_begin", batch=batch, training=training)
+                step = step_fn(batch, **fit_params)
+                terms.append(
+                    {"loss": step["loss"].detach()}
+                    | {name: term.detach() for name, term in step["y_pred"].items()}
+                )
+                self.notify("on_batch_end", batch=batch, training=training, **step)
         names = list(terms[0])
         means = torch.stack([torch.stack([t[n] for t in terms]).mean() for n in names])
         self._record_epoch(dict(zip(names, means.tolist(), strict=True)), prefix)
@@ -202,6 +205,10 @@ class SeriesNet(skorch.NeuralNet):
             metrics = self.module_.epoch_metrics()
             for name, value in metrics.items():
                 self.history.record(name, value.item())
+
+    def _validation_draws(self):
+        device = torch.device(self.device)
+        return isolated_random_state(self.validation_seed, device)
 
     def _record_epoch(self, values, prefix):
         loss = f"{prefix}_loss"
@@ -250,10 +257,26 @@ def _callbacks(estimator, context, n_steps):
         callbacks.append(("gradient_clip", clip))
     if estimator.early_stopping:
         stop = EarlyStopping(
-            patience=estimator.n_iter_no_change, load_best=True, sink=noop
+            patience=estimator.n_iter_no_change,
+            threshold=0,  # skorch's is a share of the loss, wrong for negative ones
+            load_best=True,
+            sink=noop,
         )
         callbacks.append(("early_stopping", stop))
     return callbacks + list(estimator.callbacks or [])
+
+
+def check_callbacks(estimator):
+    """Raise TypeError unless an estimator's ``callbacks`` are skorch's."""
+    for item in estimator.callbacks or []:
+        # Skorch takes instances, classes, and pairs of a name and one of those.
+        callback = item[-1] if isinstance(item, tuple) else item
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(kind, Callback):
+            raise TypeError(
+                f"callbacks must be skorch callbacks, got {item!r} instead. "
+                "Scikit-learn's go to set_callbacks."
+            )
 
 
 def freeze(pattern, n_epochs):
@@ -321,12 +344,12 @@ def _split(tensors, n_valid):
 def _n_epochs(estimator, n_batches):
     """Epochs of a fit; with "auto", optimiser steps bound it, not epochs.
 
-    Large data get up to 2.5 times the steps, so that every row is seen a dozen times.
+    Large data get up to 2.5 times the steps, so that every row is seen fourteen times.
     """
     if estimator.max_epochs != "auto":
         return estimator.max_epochs
     usual = estimator._auto_steps / n_batches
-    return max(1, round(min(max(usual, 12), 2.5 * usual)))
+    return max(1, round(min(max(usual, 14), 2.5 * usual)))
 
 
 def fit_net(
@@ -380,6 +403,7 @@ def fit_net(
                 ("*codebook", {"weight_decay": 0.0}),
                 *param_groups,
             ],
+            validation_seed=seed,
             max_epochs=n_epochs,
             train_split=None if valid is None else predefined_split(valid),
             callbacks=[*_callbacks(estimator, context, n_steps), *callbacks],

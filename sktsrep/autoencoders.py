@@ -131,7 +131,7 @@ class VAE(SpectralEstimator):
         Residual blocks a stage.
     max_epochs : int or "auto", default="auto"
         Passes over the data; "auto" makes about 1000 optimiser steps, of large data
-        up to 2500, a dozen passes.
+        up to 2500, fourteen passes.
     batch_size : int, default=64
         Series a step.
     lr : float, default=1e-3
@@ -315,10 +315,7 @@ class VAE(SpectralEstimator):
         ndarray of shape (n_samples, latent_dim)
             In the float dtype of ``X``.
         """
-        X = self._check(X)
-        module = self._module
-        means = self._apply(X, lambda series: module.encode(series)[0])
-        return means.astype(X.dtype, copy=False)
+        return self._embed(X, lambda x: self._module.encode(x)[0])
 
     def inverse_transform(self, X):
         """Series of latent vectors: the likelihood's mean.
@@ -343,6 +340,23 @@ class VAE(SpectralEstimator):
             )
         latent = to_tensor(X, "cpu")
         return self._restore(self._predict_chunks(self._module.decode, latent))
+
+    def reconstruct(self, X):
+        """Encode to the posterior's means and decode.
+
+        Parameters
+        ----------
+        X : array-like of the shape that ``fit`` saw
+            Series or spectrograms.
+
+        Returns
+        -------
+        ndarray
+            Of the same shape, in the dtype that ``fit`` saw.
+        """
+        X, module = self._check(X), self._module
+        series = self._apply(X, lambda x: module.decode(module.encode(x)[0]))
+        return self._restore(series)
 
     def sample(self, n_samples=1, random_state=None):
         """New series: the likelihood's mean at draws from the prior.

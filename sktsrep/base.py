@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from sklearn.base import (
     BaseEstimator,
+    ClassifierMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     clone,
@@ -15,23 +16,27 @@ from sklearn.base import (
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     check_array,
     check_is_fitted,
     check_random_state,
+    column_or_1d,
     validate_data,
 )
 
-from sktsrep._net import isolated_random_state, resolve_device
+from sktsrep._net import check_callbacks, isolated_random_state, resolve_device
 from sktsrep.nn import STFT
 
 __all__ = [
+    "SeriesClassifier",
     "SpectralEstimator",
     "TorchEstimator",
     "all_or_nothing",
     "apply_in_chunks",
     "as_series",
     "check_positive_int",
+    "class_indices",
     "clone_with_seed",
     "random_seed",
     "resolve_frames",
@@ -84,6 +89,13 @@ def validate_series(estimator, X, y="no_validation", *, reset, allow_nan=False):
     TypeError
         For sparse data.
     """
+    name = type(estimator).__name__
+    n_axes = len(getattr(X, "shape", ()))
+    if not reset and n_axes > 1 and n_axes != 1 + len(estimator.sample_shape_):
+        raise ValueError(
+            f"X has shape {X.shape}, but {name} is expecting samples of shape "
+            f"{estimator.sample_shape_} as input."
+        )
     X = validate_data(
         estimator,
         X,
@@ -95,7 +107,6 @@ def validate_series(estimator, X, y="no_validation", *, reset, allow_nan=False):
     )
     if isinstance(X, tuple):
         X, y = X
-    name = type(estimator).__name__
     if X.ndim > 4:
         raise ValueError(
             f"Found array with dim {X.ndim}. {name} expected <= 4: (n_samples, "
@@ -178,6 +189,34 @@ def all_or_nothing(fit):
             raise
 
     return guarded_fit
+
+
+def class_indices(y):
+    """The classes, and every label's index among them.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Class labels.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+    indices : ndarray of shape (n_samples,), int64
+
+    Raises
+    ------
+    ValueError
+        For continuous labels, or more than one a sample.
+
+    Examples
+    --------
+    >>> class_indices(["b", "a", "b"])
+    (array(['a', 'b'], dtype='<U1'), array([1, 0, 1]))
+    """
+    y = column_or_1d(y, warn=True)
+    check_classification_targets(y)
+    return np.unique(y, return_inverse=True)
 
 
 def clone_with_seed(estimator, random_state):
@@ -330,6 +369,14 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         return tags
 
+    def _validate_params(self):
+        super()._validate_params()
+        check_callbacks(self)
+
+    def _check(self, X):
+        check_is_fitted(self)
+        return validate_series(self, X, reset=False)
+
     @property
     def _module(self):
         """The trained torch module, in evaluation mode."""
@@ -344,6 +391,25 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
     def _predict_chunks(self, function, *tensors):
         """Rows of ``function`` on the net's device, from and to host tensors."""
         return apply_in_chunks(function, torch.device(self.net_.device), *tensors)
+
+
+class SeriesClassifier(ClassifierMixin, TorchEstimator):
+    """Base of the classifiers, which have ``predict_proba``."""
+
+    def predict(self, X):
+        """Most probable classes.
+
+        Parameters
+        ----------
+        X : array-like of the shape that ``fit`` saw
+            Series, or spectrograms where ``fit`` takes them.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        indices = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[indices]
 
 
 class SpectralEstimator(
@@ -448,9 +514,10 @@ class SpectralEstimator(
         rows = to_tensor(X, "cpu")
         return self._predict_chunks(lambda x: function(self._prepare(x)), rows).numpy()
 
-    def _check(self, X):
-        check_is_fitted(self)
-        return validate_series(self, X, reset=False)
+    def _embed(self, X, function):
+        """As :meth:`_apply` for what was not checked, in the float dtype of ``X``."""
+        X = self._check(X)
+        return self._apply(X, function).astype(X.dtype, copy=False)
 
     def _warn_if_collapsed(self):
         """Warn when the embeddings have become the same for all series."""

@@ -1,27 +1,28 @@
 """Fine-tuning: a classifier that starts from a pre-trained encoder."""
 
 import copy
+from functools import partial
 from numbers import Integral, Real
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sktsrep._net import check_split, fit_net, freeze, resolve_device
 from sktsrep.base import (
+    SeriesClassifier,
     SpectralEstimator,
     TorchEstimator,
     all_or_nothing,
     apply_in_chunks,
+    class_indices,
     clone_with_seed,
     random_seed,
     to_tensor,
@@ -56,7 +57,7 @@ class _FineTuned(TrainingModule):
         return {"classification_loss": nats}
 
 
-class FineTunedClassifier(ClassifierMixin, TorchEstimator):
+class FineTunedClassifier(SeriesClassifier):
     """Classifier that trains a pre-trained encoder on, end to end, with labels.
 
     Parameters
@@ -67,7 +68,7 @@ class FineTunedClassifier(ClassifierMixin, TorchEstimator):
         :class:`~sklearn.frozen.FrozenEstimator` (which cloning, as in
         cross-validation, leaves fitted), its weights are copied: the encoder itself is
         never changed. Unfitted, a clone is fitted on the training series first. None
-        is ``SSLEncoder()``.
+        is ``SSLEncoder()`` on the classifier's device.
     freeze_epochs : int, default=0
         Epochs at the start in which the head alone is trained.
     backbone_rate : float, default=0.1
@@ -76,7 +77,7 @@ class FineTunedClassifier(ClassifierMixin, TorchEstimator):
         Weights of the classes, as in scikit-learn's classifiers.
     max_epochs : int or "auto", default="auto"
         Passes over the data; "auto" makes about 500 optimiser steps, of large data
-        up to 1250, a dozen passes.
+        up to 1250, fourteen passes.
     batch_size : int, default=64
         Series a step.
     lr : float, default=1e-3
@@ -214,12 +215,14 @@ class FineTunedClassifier(ClassifierMixin, TorchEstimator):
         """
         device = resolve_device(self.device)
         X, y = validate_series(self, X, y, reset=True)
-        check_classification_targets(y)
-        y = column_or_1d(y, warn=True)
-        self.classes_, indices = np.unique(y, return_inverse=True)
-        weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        self.classes_, indices = class_indices(y)
+        weight = compute_class_weight(
+            self.class_weight, classes=self.classes_, y=self.classes_[indices]
+        )
         check_split(self, len(X))
-        self.encoder_ = self._fitted_encoder(X)
+        context = self._init_callback_context(max_subtasks=2)
+        context.call_on_fit_task_begin(estimator=self)
+        self.encoder_ = self._fitted_encoder(X, context.subcontext("encoder"))
         backbone = copy.deepcopy(self.encoder_.net_.module_.encoder).cpu()
         series = apply_in_chunks(self.encoder_._prepare, device, to_tensor(X, "cpu"))
         fit_net(
@@ -233,13 +236,17 @@ class FineTunedClassifier(ClassifierMixin, TorchEstimator):
             [series.to(device), torch.tensor(indices, device=device)],
             random_seed(self.random_state),
             param_groups=[("encoder.*", {"lr": self.lr * self.backbone_rate})],
+            open_context=partial(context.subcontext, "fine-tuning"),
             callbacks=freeze("encoder.*", self.freeze_epochs),
         )
+        context.call_on_fit_task_end(estimator=self, reconstruction_attributes={})
         return self
 
-    def _fitted_encoder(self, X):
+    def _fitted_encoder(self, X, context):
         """A copy of the given encoder where it is fitted, else a fitted clone."""
-        encoder = SSLEncoder() if self.encoder is None else self.encoder
+        encoder = self.encoder
+        if encoder is None:
+            encoder = SSLEncoder(device=self.device)
         if isinstance(encoder, FrozenEstimator):
             encoder = encoder.estimator
             if not isinstance(encoder, SpectralEstimator):
@@ -251,7 +258,9 @@ class FineTunedClassifier(ClassifierMixin, TorchEstimator):
         try:
             check_is_fitted(encoder)
         except NotFittedError:
-            return clone_with_seed(encoder, self.random_state).fit(X)
+            encoder = clone_with_seed(encoder, self.random_state)
+            with context.propagate_callback_context(encoder):
+                return encoder.fit(X)
         if encoder.sample_shape_ != self.sample_shape_:
             raise ValueError(
                 f"X has samples of shape {self.sample_shape_}, but the encoder was "
@@ -271,26 +280,10 @@ class FineTunedClassifier(ClassifierMixin, TorchEstimator):
         -------
         ndarray of shape (n_samples, n_classes)
         """
-        check_is_fitted(self)
-        X = validate_series(self, X, reset=False)
+        X = self._check(X)
         module = self._module
 
         def probabilities(x):
             return module.logits(self.encoder_._prepare(x)).double().softmax(dim=1)
 
         return self._predict_chunks(probabilities, to_tensor(X, "cpu")).numpy()
-
-    def predict(self, X):
-        """Most probable classes.
-
-        Parameters
-        ----------
-        X : array-like of the shape that ``fit`` saw
-            Series or spectrograms.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-        """
-        probabilities = self.predict_proba(X)
-        return self.classes_[probabilities.argmax(axis=1)]

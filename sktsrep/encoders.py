@@ -72,7 +72,7 @@ class SSLEncoder(SpectralEstimator):
     ssl : {"barlow_twins", "byol", "simclr", "vibcreg", "vicreg"} or Objective, \
             default="vibcreg"
         Self-supervised objective, by name or as an object of
-        :mod:`sktsrep.objectives`.
+        :mod:`sktsrep.objectives`, whose parameters can then be searched as ``ssl__...``.
     features : {"all", "latent"}, default="all"
         What embeddings summarise, by mean, maximum, minimum and share of positive
         values over time: the frequency bins' log amplitudes, what every block of the
@@ -99,7 +99,7 @@ class SSLEncoder(SpectralEstimator):
         Residual blocks a stage.
     max_epochs : int or "auto", default="auto"
         Passes over the data; "auto" makes about 800 optimiser steps, of large data
-        up to 2000, a dozen passes.
+        up to 2000, fourteen passes.
     batch_size : int, default=64
         Series a step.
     lr : float, default=1e-3
@@ -112,7 +112,8 @@ class SSLEncoder(SpectralEstimator):
         Whether to stop when the loss of held-out series stops falling, and keep the
         best weights.
     validation_fraction : float, default=0.1
-        Share of series held out for it.
+        Share of series held out for it. Self-supervised losses want some dozens: they
+        compare the series of a batch with each other.
     n_iter_no_change : int, default=10
         Epochs without a lower validation loss before it stops.
     amp : bool, default=False
@@ -283,7 +284,4 @@ class SSLEncoder(SpectralEstimator):
         ndarray of shape (n_samples, n_features)
             In the float dtype of ``X``.
         """
-        X = self._check(X)
-        module, features = self._module, self.features
-        embeddings = self._apply(X, lambda series: module.embed(series, features))
-        return embeddings.astype(X.dtype, copy=False)
+        return self._embed(X, lambda x: self._module.embed(x, self.features))

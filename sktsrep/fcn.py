@@ -4,21 +4,20 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from sklearn.base import (
-    ClassifierMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     _fit_context,
 )
 from sklearn.callback import with_callbacks
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import nn
 
 from sktsrep._net import fit_net, resolve_device
 from sktsrep.base import (
+    SeriesClassifier,
     TorchEstimator,
     all_or_nothing,
     as_series,
+    class_indices,
     random_seed,
     to_tensor,
     validate_series,
@@ -31,11 +30,10 @@ _WIDTHS = (128, 256, 128)
 _KERNEL_SIZES = (8, 5, 3)
 
 
-class _FCN(TrainingModule):
-    """Three convolutions, batch norms and ReLUs, pooled over time; a linear head."""
+class _Body(nn.Sequential):
+    """Three convolutions, batch norms and ReLUs, pooled over time."""
 
-    def __init__(self, *, n_channels, n_classes):
-        super().__init__()
+    def __init__(self, n_channels):
         layers = []
         for width, size in zip(_WIDTHS, _KERNEL_SIZES, strict=True):
             layers += [
@@ -45,16 +43,27 @@ class _FCN(TrainingModule):
                 nn.ReLU(),
             ]
             n_channels = width
-        self.body = nn.Sequential(*layers)
-        self.head = nn.Linear(n_channels, n_classes)
+        super().__init__(*layers)
 
-    def embed(self, x):
+    def forward(self, x):
         """(batch, channels, time) -> (batch, 128)."""
-        return self.body(x).float().mean(dim=-1)
+        return super().forward(x).float().mean(dim=-1)
+
+
+class _FCN(TrainingModule):
+    """Convolutions and a linear head; ``forward`` gives the cross-entropy."""
+
+    def __init__(self, *, n_channels, n_classes):
+        super().__init__()
+        self.body = _Body(n_channels)
+        self.head = nn.Linear(_WIDTHS[-1], n_classes)
+
+    def parts_to_compile(self):
+        return [self.body]
 
     def logits(self, x):
         """(batch, channels, time) -> (batch, n_classes)."""
-        return self.head(self.embed(x)).float()
+        return self.head(self.body(x)).float()
 
     def forward(self, x, y):
         """Cross-entropy of standardised series and class indices."""
@@ -62,7 +71,7 @@ class _FCN(TrainingModule):
 
 
 class FCNClassifier(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, TorchEstimator
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, SeriesClassifier
 ):
     """Fully convolutional network of Wang et al.: classes, and features of series.
 
@@ -75,7 +84,7 @@ class FCNClassifier(
     ----------
     max_epochs : int or "auto", default="auto"
         Passes over the data; "auto" makes about 500 optimiser steps, of large data
-        up to 1250, a dozen passes.
+        up to 1250, fourteen passes.
     batch_size : int, default=64
         Series a step.
     lr : float, default=1e-3
@@ -210,10 +219,7 @@ class FCNClassifier(
             raise ValueError(
                 f"Found array with dim 4. {type(self).__name__} expected <= 3: series."
             )
-        check_classification_targets(y)
-        self.classes_, indices = np.unique(
-            column_or_1d(y, warn=True), return_inverse=True
-        )
+        self.classes_, indices = class_indices(y)
         series = as_series(to_tensor(X, device)).double()
         self.mean_ = series.mean(dim=(0, 2)).unsqueeze(1).cpu().numpy()
         scale = series.std(dim=(0, 2), correction=0).unsqueeze(1).cpu().numpy()
@@ -239,8 +245,7 @@ class FCNClassifier(
         return ((as_series(x).double() - mean) / scale).float()
 
     def _apply(self, X, function):
-        check_is_fitted(self)
-        rows = to_tensor(validate_series(self, X, reset=False), "cpu")
+        rows = to_tensor(self._check(X), "cpu")
         return self._predict_chunks(lambda x: function(self._prepare(x)), rows).numpy()
 
     def transform(self, X):
@@ -255,7 +260,7 @@ class FCNClassifier(
         -------
         ndarray of shape (n_samples, 128), float32
         """
-        return self._apply(X, lambda x: self._module.embed(x))
+        return self._apply(X, lambda x: self._module.body(x))
 
     def predict_proba(self, X):
         """Probabilities of the classes.
@@ -270,18 +275,3 @@ class FCNClassifier(
         ndarray of shape (n_samples, n_classes)
         """
         return self._apply(X, lambda x: self._module.logits(x).double().softmax(dim=1))
-
-    def predict(self, X):
-        """Most probable classes.
-
-        Parameters
-        ----------
-        X : array-like of the shape that ``fit`` saw
-            Series.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-        """
-        indices = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[indices]

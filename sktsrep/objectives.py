@@ -50,10 +50,6 @@ class Objective(BaseEstimator):
 
     _parameter_constraints = {"projector_dim": _COUNT}
 
-    def validate(self):
-        """Check the parameters as scikit-learn's estimators do in ``fit``."""
-        self._validate_params()
-
     def make_last_norm(self):
         """What follows the projector's last layer; None for nothing."""
         return None
@@ -344,7 +340,7 @@ def resolve_objective(ssl):
             f"ssl must name one of {sorted(OBJECTIVES)}, got {ssl!r} instead."
         )
     objective = OBJECTIVES[ssl]() if isinstance(ssl, str) else ssl
-    objective.validate()
+    objective._validate_params()
     return objective
 
 

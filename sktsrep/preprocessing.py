@@ -157,6 +157,7 @@ class STFTTransformer(TransformerMixin, BaseEstimator):
             self.n_fft, self.hop_length, self.n_timepoints_
         )
         window = get_window(self.window, self.n_fft_)
+        self._window = self.window
         if not check_NOLA(window, self.n_fft_, self.n_fft_ - self.hop_length_):
             raise ValueError(
                 f"Frames of {self.n_fft_} timepoints with window={self.window!r} and "
@@ -170,7 +171,7 @@ class STFTTransformer(TransformerMixin, BaseEstimator):
     def _apply(self, function, X):
         """Rows of ``function(stft, rows)`` on the device, as an array."""
         device, x = resolve_device(self.device), to_tensor(X, "cpu")
-        stft = STFT(self.n_fft_, self.hop_length_, self.window, x.dtype).to(device)
+        stft = STFT(self.n_fft_, self.hop_length_, self._window, x.dtype).to(device)
         rows = apply_in_chunks(lambda part: function(stft, part), device, x)
         return rows.numpy().astype(X.dtype, copy=False)
 

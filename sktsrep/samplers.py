@@ -10,31 +10,43 @@ from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     check_array,
-    check_consistent_length,
     check_is_fitted,
     column_or_1d,
 )
 
-from sktsrep._gaps import interpolate, join, tokens_of_times
+from sktsrep._gaps import closest, interpolate, join, tokens_of_times
 from sktsrep._ncvqvae import MaskedPrior
 from sktsrep._net import check_split, fit_net, resolve_device
 from sktsrep.base import (
     TorchEstimator,
     all_or_nothing,
     check_positive_int,
+    class_indices,
     clone_with_seed,
     random_seed,
     validate_codes,
     validate_series,
 )
-from sktsrep.functional import (
-    MASK_SCHEDULES,
-)
+from sktsrep.functional import MASK_SCHEDULES
 
 __all__ = ["MaskGITSampler"]
+
+
+def _check_mask(mask, X):
+    """A mask of the missing values of ``X``, as booleans."""
+    mask = check_array(mask, dtype=None, allow_nd=True, input_name="mask")
+    if not np.isin(mask, [False, True]).all():
+        raise ValueError("mask must hold booleans.")
+    mask = mask.astype(bool)
+    if mask.shape != X.shape:
+        raise ValueError(
+            f"mask must have the shape {X.shape} of X, got {mask.shape} instead."
+        )
+    if np.isnan(X[~mask]).any():
+        raise ValueError("Input X contains NaN where mask is False.")
+    return mask
 
 
 class MaskGITSampler(TorchEstimator):
@@ -79,7 +91,7 @@ class MaskGITSampler(TorchEstimator):
         Probability of dropping activations in training.
     max_epochs : int or "auto", default="auto"
         Passes over the data; "auto" makes about 1000 optimiser steps, of large data
-        up to 2500, a dozen passes.
+        up to 2500, fourteen passes.
     batch_size : int, default=128
         Series a step.
     lr : float, default=1e-3
@@ -252,9 +264,9 @@ class MaskGITSampler(TorchEstimator):
                 f"{self.hidden_dim} instead."
             )
         device = resolve_device(self.device)
-        X = validate_series(self, X, reset=True)
-        classes = self._fit_classes(X, y)
-        check_split(self, len(X))
+        n_samples = len(validate_series(self, X, reset=True))
+        classes = self._fit_classes(y, n_samples)
+        check_split(self, n_samples)
         context = self._init_callback_context(max_subtasks=2)
         context.call_on_fit_task_begin(estimator=self)
         tokens = self._fit_tokens(X, context.subcontext("tokenizer"))
@@ -280,20 +292,17 @@ class MaskGITSampler(TorchEstimator):
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes={})
         return self
 
-    def _fit_classes(self, X, y):
+    def _fit_classes(self, y, n_samples):
         """Class indices; without labels, all 0, which then means "no class"."""
         if y is None:
             self.classes_ = np.array([])
             self.class_prior_ = np.array([])
-            return np.zeros(len(X), dtype=np.int64)
-        y = column_or_1d(y, warn=True)
-        check_consistent_length(X, y)
-        check_classification_targets(y)
-        self.classes_, indices, counts = np.unique(
-            y, return_inverse=True, return_counts=True
-        )
-        self.class_prior_ = counts / len(y)
-        return indices.astype(np.int64)
+            return np.zeros(n_samples, dtype=np.int64)
+        self.classes_, indices = class_indices(y)
+        if len(indices) != n_samples:
+            raise ValueError(f"y must have {n_samples} labels, got {len(indices)}.")
+        self.class_prior_ = np.bincount(indices) / n_samples
+        return indices
 
     def _fit_tokens(self, X, context):
         """Tokens of the training data, encoded once; fits the tokenizer."""
@@ -311,7 +320,10 @@ class MaskGITSampler(TorchEstimator):
             with context.propagate_callback_context(self.tokenizer_):
                 self.tokenizer_.fit(X)
         self.n_codes_ = len(self.tokenizer_.codebook_)
-        return self.tokenizer_.encode(X)
+        tokens = self.tokenizer_.encode(X)
+        # They have been compared; from here on the tokenizer gets arrays.
+        vars(self.tokenizer_).pop("feature_names_in_", None)
+        return tokens
 
     # ------------------------------------------------------------------ sampling
 
@@ -394,20 +406,23 @@ class MaskGITSampler(TorchEstimator):
             classes = self._sample_classes(n_samples, y)
             return self._predict_chunks(decode, tokens, unknown, classes)
 
-    def impute(self, X, mask, random_state=None):
+    def impute(self, X, mask=None, *, n_candidates=8, random_state=None):
         """Fill in missing parts of series with parts that fit the rest.
 
         Tokens whose stretch of time holds a missing value are sampled given the
         others; what is decoded from them is bent, over two tokens' time, to meet the
-        known values. It is a draw, one of the ways in which a series may go on: for
-        the least squared error average several, or take a nearest neighbour.
+        known values.
 
         Parameters
         ----------
         X : array-like of the shape that ``fit`` saw
             Series; missing values may be NaN. Needs a tokenizer and no spectrograms.
-        mask : array-like of bool of the same shape
-            True where a value is missing.
+        mask : array-like of bool of the same shape, default=None
+            True where a value is missing; None is where ``X`` is NaN.
+        n_candidates : int, default=8
+            Draws a series, of which the one is taken that comes closest to its known
+            values. They alone tell something of a channel that is missing: its tokens
+            are those of all channels.
         random_state : int, RandomState instance or None, default=None
             Decides the filling; None takes the estimator's.
 
@@ -415,34 +430,38 @@ class MaskGITSampler(TorchEstimator):
         -------
         ndarray
             The series; values that are not missing are exactly those given.
+
+        Notes
+        -----
+        The filling is a draw, one of the ways in which a series may go on: for the
+        least squared error average several. It is no closer than tokens tell: through
+        gaps of a few timepoints in smooth series, straight lines are closer.
         """
         check_is_fitted(self)
         if self.tokenizer_ is None or len(self.sample_shape_) == 3:
             raise ValueError("impute needs a sampler that was fitted on series.")
         self._check_class_free("impute")
+        check_positive_int(n_candidates, "n_candidates")
         X = validate_series(self, X, reset=False, allow_nan=True)
-        mask = check_array(mask, dtype=None, allow_nd=True, input_name="mask")
-        if not np.isin(mask, [False, True]).all():
-            raise ValueError("mask must hold booleans.")
-        mask = mask.astype(bool)
-        if mask.shape != X.shape:
-            raise ValueError(
-                f"mask must have the shape {X.shape} of X, got {mask.shape} instead."
-            )
-        if np.isnan(X[~mask]).any():
-            raise ValueError("Input X contains NaN where mask is False.")
-        n_timepoints = X.shape[-1]
-        codes = torch.tensor(self.tokenizer_.encode(interpolate(X, mask)))
-        missing = mask.reshape(len(X), -1, n_timepoints).any(axis=1)
+        mask = np.isnan(X) if mask is None else _check_mask(mask, X)
+        X = interpolate(X, mask)
+        fillings = self._fillings(X, mask, n_candidates, random_state)
+        filling = closest(X, mask, fillings)
+        joined = join(X, mask, filling, reach=2 * X.shape[-1] / self.n_tokens_)
+        return joined.astype(X.dtype, copy=False)
+
+    def _fillings(self, X, mask, n_candidates, random_state):
+        """Draws of whole series, given the tokens that no missing value touches."""
+        codes = torch.tensor(self.tokenizer_.encode(X))
+        missing = mask.reshape(len(X), -1, X.shape[-1]).any(axis=1)
         unknown = torch.tensor(tokens_of_times(missing, self.n_tokens_))
         no_class = torch.full((len(X),), len(self.classes_))
         with self._isolated(random_state):
-            codes = self._predict_chunks(
-                self._decode_iteratively, codes, unknown, no_class
-            )
-        filling = self.tokenizer_.decode(codes.numpy())
-        joined = join(X, mask, filling, reach=2 * n_timepoints / self.n_tokens_)
-        return joined.astype(X.dtype, copy=False)
+            draws = [
+                self._predict_chunks(self._decode_iteratively, codes, unknown, no_class)
+                for _ in range(n_candidates)
+            ]
+        return np.stack([self.tokenizer_.decode(draw.numpy()) for draw in draws])
 
     def score_samples(self, X):
         """Pseudo-log-likelihood: log probability of every token given all the others.
@@ -456,6 +475,12 @@ class MaskGITSampler(TorchEstimator):
         -------
         ndarray of shape (n_samples,)
             Sum over the tokens, in nats; low for unusual series.
+
+        Notes
+        -----
+        Comparable with the same tokenizer only: fewer codes are easier to predict. Few
+        series are learnt by heart, and score far higher than others like them: take a
+        threshold from series that ``fit`` has not seen.
 
         References
         ----------
@@ -484,7 +509,8 @@ class MaskGITSampler(TorchEstimator):
         Returns
         -------
         float
-            Nats a series.
+            Nats a series. To search parameters of the tokenizer, which it does not
+            compare, take :data:`sktsrep.metrics.frechet_scorer`.
         """
         return float(self.score_samples(X).mean())
 

@@ -51,7 +51,9 @@ class SSLVQTokenizer(SpectralEstimator):
     ssl : {"barlow_twins", "byol", "simclr", "vibcreg", "vicreg"}, Objective or None, \
             default="vibcreg"
         Self-supervised objective, by name or as an object of
-        :mod:`sktsrep.objectives`; None is a plain VQ-VAE.
+        :mod:`sktsrep.objectives`, whose parameters can then be searched as ``ssl__...``;
+        None is a plain VQ-VAE, without views: ``augmentations``, ``ssl_weight`` and
+        ``augmented_weight`` do nothing then.
     output : {"embeddings", "codes"}, default="embeddings"
         What ``transform`` gives: features for a probe, or tokens.
     features : {"all", "latent", "tokens"}, default="all"
@@ -106,7 +108,7 @@ class SSLVQTokenizer(SpectralEstimator):
         Residual blocks a stage.
     max_epochs : int or "auto", default="auto"
         Passes over the data; "auto" makes about 800 optimiser steps, of large data
-        up to 2000, a dozen passes.
+        up to 2000, fourteen passes.
     batch_size : int, default=64
         Series a step.
     lr : float, default=1e-3
@@ -119,7 +121,8 @@ class SSLVQTokenizer(SpectralEstimator):
         Whether to stop when the loss of held-out series stops falling, and keep the
         best weights.
     validation_fraction : float, default=0.1
-        Share of series held out for it.
+        Share of series held out for it. Self-supervised losses want some dozens: they
+        compare the series of a batch with each other.
     n_iter_no_change : int, default=10
         Epochs without a lower validation loss before it stops.
     amp : bool, default=False
@@ -365,10 +368,7 @@ class SSLVQTokenizer(SpectralEstimator):
         """
         if self.output == "codes":
             return self.encode(X)
-        X = self._check(X)
-        module, features = self._module, self.features
-        embeddings = self._apply(X, lambda series: module.embed(series, features))
-        return embeddings.astype(X.dtype, copy=False)
+        return self._embed(X, lambda x: self._module.embed(x, self.features))
 
     def encode(self, X):
         """Tokens of series.
@@ -435,8 +435,31 @@ class SSLVQTokenizer(SpectralEstimator):
         """
         return self.decode(self.encode(X))
 
+    def score_samples(self, X):
+        """Negative mean squared reconstruction error of every standardised series.
+
+        Parameters
+        ----------
+        X : array-like of the shape that ``fit`` saw
+            Series or spectrograms.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            At most 0; low for unusual series. Those that ``fit`` saw are reconstructed
+            best: a threshold is better taken from others.
+        """
+        X = self._check(X)
+        module = self._module
+
+        def squared_error(series):
+            decoded = module.decode_tokens(module.tokens(series))
+            return (decoded - series).square().mean(dim=(1, 2))
+
+        return -self._apply(X, squared_error)
+
     def score(self, X, y=None):
-        """Negative mean squared reconstruction error of the standardised series.
+        """Mean of :meth:`score_samples`.
 
         Parameters
         ----------
@@ -448,13 +471,8 @@ class SSLVQTokenizer(SpectralEstimator):
         Returns
         -------
         float
-            At most 0; higher is better, so that it can be searched without labels.
+            At most 0; higher is better, so that it can be searched without labels. It
+            knows of reconstruction only: of ``ssl``, None is the best to it. For
+            embeddings, search a probe's score.
         """
-        X = self._check(X)
-        module = self._module
-
-        def squared_error(series):
-            decoded = module.decode_tokens(module.tokens(series))
-            return (decoded - series).square().mean(dim=(1, 2))
-
-        return -float(self._apply(X, squared_error).mean())
+        return float(self.score_samples(X).mean())

@@ -82,6 +82,13 @@ def test_shapes_and_dtypes(n_channels, dtype):
         assert (series.shape, series.dtype) == (X.shape, dtype)
 
 
+def test_reconstruction_is_the_inverse_of_the_transform():
+    X, _ = waves()
+    vae = tiny_vae().fit(X)
+    expected = vae.inverse_transform(vae.transform(X))
+    np.testing.assert_allclose(vae.reconstruct(X), expected, atol=1e-5)
+
+
 def test_samples_repeat_and_differ():
     vae = tiny_vae().fit(waves()[0])
     np.testing.assert_array_equal(vae.sample(3), vae.sample(3))

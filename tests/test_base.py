@@ -1,7 +1,9 @@
 """What estimators share: the scale of the data."""
 
+import numpy as np
 import pytest
 import torch
+from estimators import tiny_encoder
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,3 +53,12 @@ def test_equal_series_share_everything(n_samples):
     torch.testing.assert_close(shared_shape(x), x[0])
     constant = torch.full_like(x, 3.0)
     torch.testing.assert_close(shared_shape(constant), constant[0])
+
+
+@pytest.mark.parametrize(
+    ("fitted", "given"), [((9, 2, 30), (9, 30)), ((9, 30), (9, 1, 30))]
+)
+def test_axes_must_be_those_of_fit(fitted, given):
+    encoder = tiny_encoder().fit(np.random.default_rng(0).normal(size=fitted))
+    with pytest.raises(ValueError, match=r"X has shape .* expecting samples of shape"):
+        encoder.transform(np.zeros(given))

@@ -16,7 +16,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
-from sktsrep import STFTTransformer
+from sktsrep import FineTunedClassifier, SSLEncoder, STFTTransformer
 
 MAKERS = [tiny_encoder, tiny_tokenizer, tiny_vae]
 
@@ -118,3 +118,43 @@ def test_another_shape_than_the_encoders():
     encoder = tiny_encoder().fit(X[:, :40])
     with pytest.raises(ValueError, match="encoder was fitted on samples of shape"):
         tiny_classifier(encoder).fit(X, y)
+
+
+class TaskNames:
+    """A scikit-learn callback that is told of inner estimators, too."""
+
+    max_propagation_depth = None
+
+    def __init__(self):
+        self.seen = set()
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        self.seen.add((type(estimator).__name__, context.task_name))
+
+    def on_fit_task_end(self, estimator, context, **kwargs):
+        return False
+
+
+def test_callbacks_see_the_pre_training():
+    X, y = waves()
+    names = TaskNames()
+    tiny_classifier(max_epochs=2).set_callbacks(names).fit(X, y)
+    assert {("SSLEncoder", "epoch"), ("FineTunedClassifier", "epoch")} <= names.seen
+
+
+def test_the_default_encoder_is_on_the_classifiers_device(monkeypatch):
+    devices, fit = [], SSLEncoder.fit
+
+    def short_fit(encoder, X):
+        devices.append(encoder.device)
+        return fit(encoder.set_params(hidden_dim=8, max_epochs=1), X)
+
+    monkeypatch.setattr(SSLEncoder, "fit", short_fit)
+    FineTunedClassifier(max_epochs=1, device="cpu").fit(*waves())
+    assert devices == ["cpu"]

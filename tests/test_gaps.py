@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sktsrep._gaps import interpolate, join, tokens_of_times
+from sktsrep._gaps import closest, interpolate, join, tokens_of_times
 
 
 def series_with_gaps(seed, n_timepoints):
@@ -73,3 +73,23 @@ def test_every_missing_value_has_a_token(n_timepoints, n_tokens, data):
     assert tokens.shape == (1, n_tokens)
     assert tokens.any()
     assert not tokens_of_times(~missing & False, n_tokens).any()
+
+
+@given(**cases, place=st.integers(0, 3))
+def test_the_right_filling_is_the_closest(seed, n_timepoints, place):
+    X, mask, _ = series_with_gaps(seed, n_timepoints)
+    rng = np.random.default_rng(seed)
+    fillings = X + rng.uniform(0.5, 1, size=(4, *X.shape))
+    fillings[place] = np.where(mask, fillings[place], X)
+    chosen = closest(X, mask, fillings)
+    told = ~mask.all(axis=(1, 2))  # of the others nothing is known
+    assert_array_equal(chosen[told], fillings[place][told])
+
+
+@given(**cases, factor=st.floats(1e-3, 1e3))
+def test_units_of_channels_choose_no_filling(seed, n_timepoints, factor):
+    X, mask, _ = series_with_gaps(seed, n_timepoints)
+    fillings = X + np.random.default_rng(seed).normal(size=(3, *X.shape))
+    unit = np.array([[1.0], [factor]])
+    chosen = closest(unit * X, mask, unit * fillings)
+    assert_allclose(chosen, unit * closest(X, mask, fillings))

@@ -1,6 +1,7 @@
 """Tables of representations and of samples, and scorers of a search."""
 
 import pickle
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -160,6 +161,15 @@ def test_evaluate_samples_without_classes():
         metrics.evaluate_samples(tiny_vae(), X, X_test, np.zeros(30))
 
 
+def test_an_axis_for_one_channel_leaves_no_metric_undefined():
+    X, y = waves(40)
+    X_test, y_test = waves(30, seed=1)
+    sampler = tiny_sampler(tiny_tokenizer()).fit(X, y)
+    parts = X_test[:, None], y, y_test
+    table = metrics.evaluate_samples(sampler, X[:, None], *parts)
+    assert np.isfinite(table[["value", "floor"]]).all(axis=None)
+
+
 class Constant:
     """A sampler that has collapsed."""
 
@@ -194,6 +204,9 @@ def test_scorers():
     assert (scores["test_rank"] > 0).all()
     assert (scores["test_perplexity"] >= 1).all()
     assert "greater_is_better=False" in repr(metrics.mmd_scorer)
+    unbiased = partial(metrics.mmd, unbiased=True)
+    scorer = metrics.make_unsupervised_scorer(unbiased, response_method="sample")
+    assert "unbiased=True" in repr(GridSearchCV(tiny_vae(), {}, scoring=scorer))
 
 
 def test_scores_take_other_models():

@@ -1,6 +1,7 @@
 """Information, codebooks and embeddings: known answers and invariances."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -161,3 +162,9 @@ def test_alignment_and_uniformity():
     for function in (metrics.uniformity, lambda z: metrics.alignment(z, z)):
         with pytest.raises(ValueError, match="no direction"):
             function(np.zeros((3, 2)))
+
+
+def test_symbols_may_be_text():
+    codes, labels = ["a", "b", "a", "c"], [0, 1, 0, 1]
+    for kind in (np.array(codes, dtype=object), pd.Series(codes), codes):
+        assert metrics.mutual_information(kind, labels) == pytest.approx(np.log(2))

@@ -1,6 +1,7 @@
 """Samples against real series: known answers, orders that must hold, bad input."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from estimators import waves
 from hypothesis import given
@@ -332,3 +333,24 @@ def test_too_few_for_floor_or_extrapolation():
 @parametrize_with_checks([metrics.RandomConvolutionFeatures(4)])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
+
+
+def test_named_columns_of_real_series_make_no_difference():
+    X, Y = waves()[0], waves(seed=1)[0]
+    frame = pd.DataFrame(X, columns=[f"t{i}" for i in range(50)])
+    assert metrics.frechet_distance(frame, Y) == metrics.frechet_distance(X, Y)
+
+
+def test_mmd_does_not_depend_on_the_origin():
+    X, Y = waves()[0], 0.5 * waves(seed=1)[0]
+    far = metrics.mmd(X + 1e6, Y + 1e6)
+    assert far == pytest.approx(metrics.mmd(X, Y), rel=1e-6)
+
+
+def test_errors_name_the_argument():
+    X, _ = waves()
+    bad = np.where(X > 0, X, np.nan)
+    with pytest.raises(ValueError, match="X_test contains NaN"):
+        metrics.memorization_ratio(X, bad, X)
+    with pytest.raises(ValueError, match="Input Y contains NaN"):
+        metrics.mmd(X, bad)

@@ -12,15 +12,19 @@ from estimators import (
     tiny_encoder,
     tiny_sampler,
     tiny_tokenizer,
+    tiny_vae,
     waves,
 )
+from sklearn.callback import ProgressBar
 from skorch.callbacks import Callback
 from torch.utils.data import TensorDataset
 
 from sktsrep._ncvqvae import MaskedPrior
 from sktsrep._net import DeviceBatches, SeriesNet, isolated_random_state
 from sktsrep.classifiers import _FineTuned
+from sktsrep.fcn import _FCN
 from sktsrep.nn import SeriesEncoder
+from sktsrep.objectives import Objective
 
 
 class Record(Callback):
@@ -109,6 +113,13 @@ def test_skorch_callbacks_are_called():
     assert record.epochs == 3
 
 
+@pytest.mark.parametrize("callback", [ProgressBar(), 3, ("name", None)])
+def test_callbacks_must_be_skorchs(callback):
+    tokenizer = tiny_tokenizer(callbacks=[callback])
+    with pytest.raises(TypeError, match="Scikit-learn's go to set_callbacks"):
+        tokenizer.fit(waves()[0])
+
+
 def test_keyboard_interrupt_keeps_the_model():
     X, _ = waves()
     tokenizer = tiny_tokenizer(callbacks=[Record(2)], max_epochs=50).fit(X)
@@ -182,6 +193,35 @@ def test_early_stopping_keeps_the_best_weights():
         assert torch.equal(weight, keep.weights[best][name])
 
 
+@pytest.mark.parametrize("maker", [tiny_sampler, tiny_vae])
+def test_held_out_losses_differ_by_the_network_alone(maker):
+    X = np.random.default_rng(0).integers(4, size=(40, 9))
+    still = {"lr": 1e-12, "early_stopping": True, "max_epochs": 4}
+    losses = maker(**still).fit(X).history_["valid_loss"]
+    assert len(losses) == 4
+    np.testing.assert_allclose(losses, losses.iloc[0], rtol=1e-4)
+
+
+class Plateau(Objective):
+    """A loss that is the same whatever is learnt."""
+
+    def __init__(self, level=0.0, projector_dim=8):
+        self.level = level
+        self.projector_dim = projector_dim
+
+    def terms(self, z, z_prime):
+        return {"plateau_loss": 0 * z.sum() + self.level}
+
+
+@pytest.mark.parametrize("level", [1.0, 0.0, -1.0])
+def test_early_stopping_stops_at_a_plateau_of_any_sign(level):
+    X, _ = waves()
+    encoder = tiny_encoder(
+        ssl=Plateau(level), early_stopping=True, n_iter_no_change=2, max_epochs=20
+    )
+    assert encoder.fit(X).n_iter_ == 3
+
+
 def test_early_stopping_needs_samples():
     with pytest.raises(ValueError, match="train set will be empty"):
         tiny_tokenizer(early_stopping=True).fit(waves(n_samples=1)[0])
@@ -191,8 +231,8 @@ def test_early_stopping_needs_samples():
     ("steps", "n_epochs"),
     [
         (48, 16),
-        (30, 12),  # ten passes would do, a dozen are made
-        (6, 5),  # a dozen would be more than 2.5 times the steps
+        (30, 14),  # ten passes would do, fourteen are made
+        (6, 5),  # fourteen would be more than 2.5 times the steps
     ],
 )
 def test_auto_epochs_bound_the_steps(steps, n_epochs):
@@ -224,7 +264,7 @@ def test_early_stopping_needs_samples_before_any_training(maker):
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's own, in tracing
-@pytest.mark.parametrize("module", ["classifier", "prior"])
+@pytest.mark.parametrize("module", ["classifier", "prior", "fcn"])
 def test_compile_reaches_the_blocks(module):
     graphs = []
 
@@ -237,6 +277,10 @@ def test_compile_reaches_the_blocks(module):
         params = dict(encoder=encoder, n_classes=2, class_weight=torch.ones(2))
         batch = torch.zeros(4, 1, 40), torch.zeros(4, dtype=torch.int64)
         net_of = partial(SeriesNet, _FineTuned)
+    elif module == "fcn":
+        params = dict(n_channels=1, n_classes=2)
+        batch = torch.zeros(4, 1, 40), torch.zeros(4, dtype=torch.int64)
+        net_of = partial(SeriesNet, _FCN)
     else:
         params = dict(n_codes=5, n_tokens=6, n_classes=0, dim=8, n_layers=1, n_heads=2)
         params |= dict(class_dropout=0.0, schedule="cosine")

@@ -170,6 +170,22 @@ def test_classes_differ_in_colour_and_marker():
     assert len(looks) == 40
 
 
+def test_continuous_values_get_a_colour_bar(data):
+    values = np.linspace(0.5, 2.25, 40)
+    display = EmbeddingDisplay.from_arrays(
+        data[0][:30], values[:30], test_embeddings=data[0][30:], y_test=values[30:]
+    ).plot()
+    assert display.ax_.get_legend() is None
+    train, test = display.ax_.collections
+    np.testing.assert_array_equal(train.get_array(), values[:30])
+    assert train.get_clim() == test.get_clim() == (0.5, 2.25)
+
+
+def test_collapsed_embeddings_are_drawn():
+    display = EmbeddingDisplay.from_arrays(np.ones((9, 4))).plot()
+    assert display.ax_.get_xlabel() == "PC 1 (0% of variance)"
+
+
 def test_many_classes_leave_room_for_the_points():
     rng = np.random.default_rng(0)
     y = np.repeat(np.arange(60), 2)
@@ -300,11 +316,19 @@ def test_reconstruction_by_inverse_transform(data):
     np.testing.assert_array_equal(display.X_reconstructed[:, 0], expected)
 
 
+def test_reconstructions_show_a_few_channels():
+    X = np.zeros((2, 7, 30))
+    display = ReconstructionDisplay.from_arrays(X, X)
+    assert display.plot().ax_.shape == (2, 3)
+    assert display.plot(n_channels=1).ax_.shape == (2, 1)
+    assert "channel 0" in display.ax_[0, 0].get_title(loc="left")
+
+
 def test_bad_reconstructions(data):
     X, _ = data
     with pytest.raises(ValueError, match="must have the shape"):
         ReconstructionDisplay.from_arrays(X, X[:, 1:])
-    with pytest.raises(ValueError, match=r"got an array of shape \(1, 2, 5, 10\)"):
+    with pytest.raises(ValueError, match=r"got shape \(1, 2, 5, 10\)"):
         ReconstructionDisplay.from_arrays(X[0].reshape(1, 1, 5, 10).repeat(2, 1), X)
 
 
@@ -372,6 +396,19 @@ def test_samples_by_class(data, sampler):
     assert panel.get_xlabel() == "timepoint"
 
 
+def test_samples_of_a_sampler_without_classes(data):
+    X, y = data
+    display = SamplesDisplay.from_estimator(tiny_vae().fit(X), X, y, random_state=0)
+    assert list(display.groups) == [""]
+
+
+def test_the_channel_is_named_where_there_are_several(data):
+    X = np.zeros((4, 2, 30))
+    display = SamplesDisplay.from_arrays(X, X).plot(channel=1)
+    assert display.ax_[0, 0].get_ylabel() == "channel 1"
+    assert make_samples(data).plot().ax_[0, 0].get_ylabel() == ""
+
+
 def test_samples_without_classes(data):
     X, _ = data
     display = SamplesDisplay.from_estimator(tiny_vae().fit(X), X, random_state=0).plot()
@@ -416,6 +453,11 @@ def test_views_are_augmented_in_units_of_the_scale():
     np.testing.assert_array_equal(drawn["series"], X[4, 1])
     np.testing.assert_array_equal(drawn["view 2"], display.views["twice"][1, 1])
     assert drawn_text(display) == ["twice", "noise"]
+
+
+def test_one_augmentation_needs_no_list(data):
+    views = AugmentationDisplay.from_augmentations("warp", data[0], random_state=0)
+    assert list(views.views) == ["warp"]
 
 
 def test_equal_names_of_augmentations_get_numbers(data):
@@ -484,7 +526,7 @@ def test_history_with_validation_and_negative_losses():
         }
     )
     display = HistoryDisplay.from_arrays(history).plot()
-    assert list(lines(display.ax_[0, 0])) == ["token", "sum", "sum, validation"]
+    assert list(lines(display.ax_[0, 0])) == ["token", "validation"]
     assert display.ax_.shape == (1, 1)
     assert display.ax_[0, 0].get_yscale() == "linear"
 
@@ -509,7 +551,7 @@ def test_codebook(data, tokenizer):
     order = np.argsort(-counts, kind="stable")
     display.plot()
     left, right = display.ax_[0]
-    heights = [bar.get_height() for bar in left.patches]
+    heights = left.patches[0].get_data().values
     np.testing.assert_allclose(heights, counts[order] / codes.size)
     expected = np.corrcoef(tokenizer.codebook_.astype(float))[np.ix_(order, order)]
     np.testing.assert_allclose(right.images[0].get_array(), expected)
@@ -529,6 +571,11 @@ def test_codebook(data, tokenizer):
 def test_bad_codebooks(codes, codebook, match):
     with pytest.raises(ValueError, match=match):
         CodebookDisplay.from_arrays(codes, codebook)
+
+
+def test_codes_may_be_whole_floats():
+    usage = CodebookDisplay.from_arrays([[0.0, 1.0]], np.eye(3)).usage
+    np.testing.assert_array_equal(usage, [0.5, 0.5, 0])
 
 
 def test_constant_codes_have_no_correlation():

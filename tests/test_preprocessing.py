@@ -99,6 +99,14 @@ def test_a_fit_that_fails_leaves_the_last_one():
     np.testing.assert_array_equal(transformer.transform(X), spectrogram)
 
 
+def test_parameters_of_the_next_fit_do_not_touch_the_last():
+    X, _ = waves()
+    transformer = STFTTransformer(device="cpu").fit(X)
+    spectrogram = transformer.transform(X)
+    transformer.set_params(n_fft=16, hop_length=3, window="boxcar")
+    np.testing.assert_array_equal(transformer.transform(X), spectrogram)
+
+
 def test_inverse_of_another_shape():
     transformer = STFTTransformer(device="cpu").fit(np.ones((2, 20)))
     with pytest.raises(ValueError, match="expecting spectrograms of shape"):

@@ -1,6 +1,7 @@
 """MaskGITSampler: sampling, guidance, imputation, likelihood, learning."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from estimators import tiny_sampler, tiny_tokenizer, waves
 from sklearn.exceptions import NotFittedError
@@ -200,6 +201,17 @@ def test_without_class_dropout_only_classes_can_be_sampled():
     assert np.isfinite(sampler.score(X))
 
 
+def test_frozen_tokenizers_of_data_frames_compare_the_names_once():
+    X, _ = waves()
+    frame = pd.DataFrame(X, columns=[f"t{i}" for i in range(50)])
+    frozen = FrozenEstimator(tiny_tokenizer().fit(frame))
+    sampler = tiny_sampler(frozen).fit(frame)
+    assert np.isfinite(sampler.score_samples(frame)).all()
+    np.testing.assert_array_equal(sampler.impute(frame, np.zeros(X.shape)), X)
+    with pytest.raises(ValueError, match="feature names should match"):
+        tiny_sampler(frozen).fit(frame.rename(columns={"t0": "other"}))
+
+
 def test_likelihood_finds_the_odd_one_out():
     words, sampler = trained_on_two_words()
     odd = np.array([[3, 3, 3, 0, 0, 0]])
@@ -222,6 +234,30 @@ def test_impute_keeps_what_is_known(n_channels):
     np.testing.assert_array_equal(
         filled, sampler.impute(np.where(mask, np.nan, X), mask, random_state=0)
     )
+
+
+def test_missing_values_are_nan_without_a_mask():
+    X, _ = waves()
+    sampler = tiny_sampler(tiny_tokenizer()).fit(X)
+    X[:, 20:30] = np.nan
+    np.testing.assert_array_equal(sampler.impute(X), sampler.impute(X, np.isnan(X)))
+
+
+def test_candidates_are_chosen_by_the_channel_that_is_known():
+    X, _ = waves(n_samples=200, n_channels=1)
+    X = np.repeat(X, 2, axis=1)  # the second channel is told by the first
+    sampler = tiny_sampler(
+        tiny_tokenizer(n_codes=16, max_epochs=30, lr=1e-2, ssl=None),
+        max_epochs=30,
+        lr=1e-2,
+    ).fit(X)
+    hidden = X[:50].copy()
+    hidden[:, 1] = np.nan
+    errors = [
+        np.square(sampler.impute(hidden, n_candidates=n) - X[:50]).mean()
+        for n in (1, 16)
+    ]
+    assert errors[1] < 0.7 * errors[0]
 
 
 def test_imputed_stretches_meet_what_is_known():

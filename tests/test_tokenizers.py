@@ -210,6 +210,15 @@ def test_parameters_of_the_next_fit_do_not_touch_the_last():
     assert tokenizer.set_params(n_codes=2).decode(codes).shape == X.shape
 
 
+def test_scores_of_series_have_the_score_as_mean():
+    X, _ = waves()
+    tokenizer = tiny_tokenizer().fit(X)
+    odd = np.random.default_rng(0).normal(size=X.shape)
+    scores = tokenizer.score_samples(np.concatenate([X, odd]))
+    assert tokenizer.score(X) == pytest.approx(scores[: len(X)].mean())
+    assert scores[len(X) :].mean() < scores[: len(X)].mean() < 0
+
+
 def test_score_is_the_reconstruction_error():
     X, _ = waves()
     tokenizer = tiny_tokenizer().fit(X)

@@ -319,7 +319,10 @@ def mmd(X, Y, gamma=None, *, unbiased=False, return_floor=False, random_state=0)
     >>> round(mmd(X, X + 1, gamma=1.0), 4)  # 2 - 2 / e
     1.2642
     """
-    real, generated = (flatten(x) for x in check_pair(X, Y))
+    real, generated = (flatten(x) for x in check_pair(X, Y, names=("X", "Y")))
+    # The kernel multiplies out squares: far from the origin they would cancel.
+    centre = real.mean(axis=0)
+    real, generated = real - centre, generated - centre
     rng = check_random_state(random_state)
     if gamma is None:
         gamma = _median_gamma(real, rng)

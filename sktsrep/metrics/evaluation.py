@@ -28,6 +28,8 @@ from sktsrep.metrics.features import (
     RandomConvolutionFeatures,
     check_pair,
     default_classifier,
+    draw_samples,
+    with_axes_of,
 )
 from sktsrep.metrics.scores import (
     classification_accuracy_score,
@@ -239,27 +241,19 @@ def evaluate_representation(
                 scores = _probe_scores(train, test, chosen, n_shots, scorer, seed)
                 rows += [(representation, task, *score) for score in scores]
     if baselines:
-        rows += _majority_votes(X, tasks, folds, scorer)
+        rows += _majority_votes(tasks, folds, scorer)
     keys = ["representation", "task", "probe"]
     table = pd.DataFrame(rows, columns=[*keys, "score"])
     scores = table.groupby(keys, sort=False)["score"]
     return scores.agg(mean="mean", sd="std", n="count").reset_index()
 
 
-def _majority_votes(X, tasks, folds, scorer):
+def _majority_votes(tasks, folds, scorer):
     for task, labels in tasks.items():
         for train, test in folds:
             vote = DummyClassifier().fit(train[:, None], labels[train])
             score = scorer(vote, test[:, None], labels[test])
             yield "majority vote", task, "majority vote", score
-
-
-def _draw(sampler, n_samples, y, random_state):
-    """Samples, and their classes where the sampler was told them."""
-    conditional = len(getattr(sampler, "classes_", ())) > 0
-    if y is None or not conditional:
-        return sampler.sample(n_samples, random_state=random_state), None
-    return sampler.sample(n_samples, y=y, random_state=random_state), y
 
 
 def _against_test(X_test, y_test, features, encoder, classifier):
@@ -381,9 +375,10 @@ def evaluate_samples(
     """
     if (y_train is None) != (y_test is None):
         raise ValueError("Give y_train and y_test both, or neither.")
-    check_pair(X_train, X_test)
-    X_new, y_new = _draw(sampler, len(X_train), y_train, random_state)
-    check_pair(X_train, X_new)
+    check_pair(X_train, X_test, names=("X_train", "X_test"))
+    X_new, y_new = draw_samples(sampler, len(X_train), y_train, random_state)
+    check_pair(X_train, X_new, names=("X_train", "what was sampled"))
+    X_new = with_axes_of(X_train, X_new)
     features = RandomConvolutionFeatures() if features is None else features
     features = FrozenEstimator(clone(features).fit(X_train, None))
     if encoder is not None:

@@ -4,6 +4,7 @@ import math
 from numbers import Integral
 
 import numpy as np
+import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.base import (
     BaseEstimator,
@@ -38,23 +39,32 @@ def check_series(X, name, n_samples=1):
     return X[:, None] if X.ndim == 2 else X
 
 
-def check_pair(X_real, X_generated, n_samples=1):
+def check_pair(X, Y, n_samples=1, *, names=("X_real", "X_generated")):
     """Two collections of series of one shape."""
-    real = check_series(X_real, "X_real", n_samples)
-    generated = check_series(X_generated, "X_generated", n_samples)
-    if real.shape[1:] != generated.shape[1:]:
+    X, Y = (check_series(Z, n, n_samples) for Z, n in zip((X, Y), names, strict=True))
+    if X.shape[1:] != Y.shape[1:]:
         raise ValueError(
-            f"Real series have shape {real.shape[1:]} (channels, timepoints), but "
-            f"generated ones have {generated.shape[1:]}."
+            f"{names[0]} has series of shape {X.shape[1:]} (channels, timepoints), but "
+            f"{names[1]} of shape {Y.shape[1:]}."
         )
-    return real, generated
+    return X, Y
 
 
 def with_axes_of(X_real, X_generated):
-    """Generated series with or without an axis for one channel, as real ones."""
-    if np.ndim(X_generated) == np.ndim(X_real):
-        return X_generated
-    return np.reshape(X_generated, (-1, *np.shape(X_real)[1:]))
+    """Generated series with the axes and the column names, if any, of real ones."""
+    if np.ndim(X_generated) != np.ndim(X_real):
+        X_generated = np.reshape(X_generated, (-1, *np.shape(X_real)[1:]))
+    if isinstance(X_real, pd.DataFrame):
+        return pd.DataFrame(np.asarray(X_generated), columns=X_real.columns)
+    return X_generated
+
+
+def draw_samples(sampler, n_samples, y, random_state):
+    """Samples, and their classes where the sampler was told them."""
+    conditional = len(getattr(sampler, "classes_", ())) > 0
+    if y is None or not conditional:
+        return sampler.sample(n_samples, random_state=random_state), None
+    return sampler.sample(n_samples, y=y, random_state=random_state), y
 
 
 def flatten(series):
@@ -203,7 +213,5 @@ class RandomConvolutionFeatures(
 def default_classifier():
     """What separates samples where the caller names no classifier."""
     return make_pipeline(
-        RandomConvolutionFeatures(100),
-        StandardScaler(),
-        LogisticRegression(max_iter=5000),
+        RandomConvolutionFeatures(100), LogisticRegression(max_iter=5000)
     )

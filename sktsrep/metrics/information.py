@@ -99,7 +99,7 @@ def perplexity(codes, *, base=math.e, correction=None):
     Returns
     -------
     float
-        Between 1 and the number of codes seen.
+        Between 1 and the number of codes seen; with the correction it may be more.
 
     Notes
     -----
@@ -225,7 +225,7 @@ def mutual_information(
         column_or_1d(_check_symbols(labels, "labels")),
     )
     check_consistent_length(codes, labels)
-    n_tokens = codes[0].size
+    n_tokens = codes.size // len(codes)
     codes = np.unique(codes.ravel(), return_inverse=True)[1].ravel()
     labels = np.repeat(np.unique(labels, return_inverse=True)[1], n_tokens)
     if correction is None and not normalized:

@@ -33,7 +33,8 @@ class _UnsupervisedScorer:
         return self.sign * value
 
     def __repr__(self):
-        arguments = [self.metric.__name__, f"response_method={self.response_method!r}"]
+        name = getattr(self.metric, "__name__", repr(self.metric))
+        arguments = [name, f"response_method={self.response_method!r}"]
         arguments += [f"greater_is_better={self.sign > 0}"]
         arguments += [f"{name}={value!r}" for name, value in self.kwargs.items()]
         return f"make_unsupervised_scorer({', '.join(arguments)})"

@@ -297,8 +297,8 @@ def memorization_ratio(X_train, X_test, X_generated, *, metric="euclidean"):
     >>> memorization_ratio(X[:10], X[10:], X[:10])
     0.0
     """
-    train, test = check_pair(X_train, X_test)
-    train, generated = check_pair(train, X_generated)
+    train, test = check_pair(X_train, X_test, names=("X_train", "X_test"))
+    _, generated = check_pair(train, X_generated, names=("X_train", "X_generated"))
     # A tree, because brute force rounds the distance of a copy to more than 0.
     search = NearestNeighbors(n_neighbors=1, algorithm="ball_tree", metric=metric)
     search.fit(flatten(train))

@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from sktsrep.functional import effective_rank
+from sktsrep.nn.convolutions import ResidualBlock
+from sktsrep.nn.transformer import TransformerLayer
 
 __all__ = ["EmbeddingMonitor", "TrainingModule"]
 
@@ -21,6 +23,11 @@ class TrainingModule(nn.Module):
 
     def after_step(self, progress):
         """Update what is not learnt by gradient; ``progress`` runs from 0 to 1."""
+
+    def parts_to_compile(self):
+        """Modules worth :func:`torch.compile`: blocks that recur."""
+        blocks = (ResidualBlock, TransformerLayer)
+        return [part for part in self.modules() if isinstance(part, blocks)]
 
     def epoch_metrics(self):
         """Figures over the whole epoch just done, and forget them."""

@@ -3,14 +3,13 @@
 import math
 
 import numpy as np
-from sklearn.utils.validation import check_array
 
 __all__ = [
     "BLACK",
     "BLUE",
     "SMALL_TITLE",
     "VERMILION",
-    "as_collection",
+    "label_channel",
     "legend_beside",
     "legend_columns",
     "line_styles",
@@ -113,6 +112,12 @@ def panels(ax, n_rows=1, n_cols=1, *, size=(3.2, 2.2), height_ratios=None, **sha
     return grid.subplots(squeeze=False, **sharing)
 
 
+def label_channel(ax, channel, n_channels):
+    """Say which channel is drawn, where there are several."""
+    if n_channels > 1:
+        ax.set_ylabel(f"channel {channel}")
+
+
 def time_axis(timepoints, sampling_rate):
     """Timepoints in the user's units, and what to write at the axis.
 
@@ -137,14 +142,3 @@ def time_axis(timepoints, sampling_rate):
     if not sampling_rate > 0:
         raise ValueError(f"sampling_rate must be positive, got {sampling_rate!r}.")
     return timepoints / sampling_rate, "time (s)"
-
-
-def as_collection(X, name="X"):
-    """Check series; ``(n_samples, n_timepoints)`` gets a channel axis."""
-    X = check_array(X, dtype=float, allow_nd=True, input_name=name)
-    if X.ndim > 3:
-        raise ValueError(
-            f"{name} must be (n_samples, n_timepoints) or (n_samples, n_channels, "
-            f"n_timepoints), got an array of shape {X.shape}."
-        )
-    return X[:, None] if X.ndim == 2 else X

@@ -6,10 +6,11 @@ from sklearn.utils.validation import check_random_state
 
 from sktsrep._net import isolated_random_state
 from sktsrep.augmentations import augment, resolve_augmentations
+from sktsrep.metrics.features import check_series
 from sktsrep.plotting._utils import (
     BLACK,
     SMALL_TITLE,
-    as_collection,
+    label_channel,
     legend_beside,
     line_styles,
     panels,
@@ -97,7 +98,7 @@ class AugmentationDisplay:
 
         Parameters
         ----------
-        augmentations : list or dict of str
+        augmentations : str, callable, list or dict of str
             What to compare, a panel each: names of presets, callables or lists of
             them, or a dict of those by the name to show.
         X : array-like of shape (n_samples, n_timepoints) or \
@@ -122,10 +123,12 @@ class AugmentationDisplay:
         -------
         AugmentationDisplay
         """
-        X = as_collection(X)
+        X = check_series(X, "X")
         mean = X.mean(axis=(0, 2))[:, None] if mean is None else np.asarray(mean)
         scale = X.std(axis=(0, 2))[:, None] if scale is None else np.asarray(scale)
         scale = np.where(scale > 0, scale, 1)
+        if isinstance(augmentations, str) or callable(augmentations):
+            augmentations = [augmentations]
         if not isinstance(augmentations, dict):
             names = _distinct([_name_of(item) for item in augmentations])
             augmentations = dict(zip(names, augmentations, strict=True))
@@ -165,6 +168,7 @@ class AugmentationDisplay:
             x = self.x[channel]
             panel.plot(time, x, color=BLACK, linewidth=2, zorder=1.5, label="series")
             panel.set_title(name, **SMALL_TITLE)
+            label_channel(panel, channel, len(self.x))
         self.ax_[-1, 0].set_xlabel(unit)
         legend_beside(self.ax_[0, 0])
         return self

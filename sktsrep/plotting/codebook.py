@@ -87,7 +87,7 @@ class CodebookDisplay:
             raise ValueError(
                 f"codes must be integers in [0, {len(codebook)}), at least one of them."
             )
-        counts = np.bincount(codes.ravel(), minlength=len(codebook))
+        counts = np.bincount(codes.ravel().astype(int), minlength=len(codebook))
         order = np.argsort(-counts, kind="stable")
         with np.errstate(invalid="ignore", divide="ignore"):
             correlation = np.corrcoef(codebook[order])
@@ -118,7 +118,8 @@ class CodebookDisplay:
 
     def _plot_usage(self, ax):
         n_codes, n_used = len(self.usage), int((self.usage > 0).sum())
-        ax.bar(np.arange(n_codes), self.usage, width=1, color=BLUE, edgecolor="white")
+        edges = np.arange(n_codes + 1) - 0.5
+        ax.stairs(self.usage, edges, fill=True, color=BLUE)
         ax.axhline(
             1 / n_codes, color=BLACK, linestyle="--", label="all codes equally often"
         )

@@ -4,11 +4,12 @@ import numpy as np
 import torch
 
 from sktsrep.functional import MASK_SCHEDULES, mask_fraction, n_masked_tokens
+from sktsrep.metrics.features import check_series
 from sktsrep.plotting._utils import (
     BLUE,
     SMALL_TITLE,
     VERMILION,
-    as_collection,
+    label_channel,
     legend_beside,
     line_styles,
     panels,
@@ -229,7 +230,7 @@ class DecodingDisplay:
                 f"{codes.shape} and {masks.shape}."
             )
         if series is not None:
-            series = as_collection(series, "series")
+            series = check_series(series, "series")
             if len(series) != len(codes):
                 raise ValueError(
                     f"series must be one for each of the {len(codes)} steps, got "
@@ -309,6 +310,7 @@ class DecodingDisplay:
         ax.plot(time, values, "--", color=VERMILION, linewidth=1.2, label="first guess")
         for token in np.flatnonzero(masked):
             ax.axvspan(*edges[token : token + 2], color="0.9", linewidth=0, zorder=0)
+        label_channel(ax, channel, self.series.shape[1])
         low, high = self.series[:, channel].min(), self.series[:, channel].max()
         margin = 0.05 * (high - low) or 1
         ax.set_ylim(low - margin, high + margin)

@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
+from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import (
     check_array,
     check_consistent_length,
@@ -58,7 +59,7 @@ class EmbeddingDisplay:
     points : ndarray of shape (n_samples, 2)
         Where the samples are drawn.
     y : ndarray of shape (n_samples,) or None, default=None
-        Classes, by colour and marker.
+        Classes, by colour and marker; continuous values by a colour bar.
     is_test : ndarray of shape (n_samples,), bool, or None, default=None
         True for test data, drawn as open markers.
     axis_names : tuple of str, default=("component 1", "component 2")
@@ -199,32 +200,44 @@ class EmbeddingDisplay:
         -------
         self
         """
-        groups = list(self._groups())
+        is_continuous = self.y is not None and type_of_target(self.y) == "continuous"
+        groups = list(self._graded() if is_continuous else self._groups())
         beside = 1.2 * (legend_columns(len(groups)) - 1)
         self.ax_ = panels(ax, size=(5.6 + beside, 4.2))[0, 0]
         self.figure_ = self.ax_.figure
         for label, rows, style in groups:
-            self.ax_.scatter(*self.points[rows].T, s=size, label=label, **style)
+            drawn = self.ax_.scatter(*self.points[rows].T, s=size, label=label, **style)
         self.ax_.set_xlabel(self.axis_names[0])
         self.ax_.set_ylabel(self.axis_names[1])
         if not self.axis_names[0].startswith(("PC", "component")):
             self.ax_.set_xticks([])
             self.ax_.set_yticks([])
-        if self.y is not None or self.is_test is not None:
+        if is_continuous:
+            self.figure_.colorbar(drawn, ax=self.ax_, label="y")
+        elif self.y is not None or self.is_test is not None:
             legend_beside(self.ax_)
         return self
 
+    def _graded(self):
+        """Name, rows and colours of every part, for a continuous ``y``."""
+        limits = {"vmin": self.y.min(), "vmax": self.y.max(), "cmap": "viridis"}
+        for part, rows in self._parts().items():
+            marker = {"marker": "^" if part == "test" else "o"}
+            yield part, rows, {"c": self.y[rows], **limits, **marker}
+
+    def _parts(self):
+        """Rows of training and test data by name; of all without test data."""
+        if self.is_test is None:
+            return {"": np.ones(len(self.points), dtype=bool)}
+        return {"train": ~self.is_test, "test": self.is_test}
+
     def _groups(self):
         """Name, rows and markers of every class and part."""
-        all_rows = np.ones(len(self.points), dtype=bool)
         classes = [None] if self.y is None else np.unique(self.y)
-        parts = {"": all_rows}
-        if self.is_test is not None:
-            parts = {"train": ~self.is_test, "test": self.is_test}
         for i, name in enumerate(classes):
-            of_class = all_rows if name is None else self.y == name
+            of_class = True if name is None else self.y == name
             color, marker = marker_styles(i).values()
-            for part, rows in parts.items():
+            for part, rows in self._parts().items():
                 words = ["" if name is None else f"class {name}", part]
                 yield (
                     ", ".join(word for word in words if word),
@@ -255,10 +268,11 @@ def _reduce(X, method, random_state):
         )
     name, make = _REDUCERS[method]
     reducer = make(len(X), random_state)
-    points = np.asarray(reducer.fit_transform(X))
+    with np.errstate(invalid="ignore"):  # equal embeddings have shares of nothing
+        points = np.asarray(reducer.fit_transform(X))
     names = [f"{name} {axis}" for axis in (1, 2)]
     if method == "pca":
-        shares = reducer.explained_variance_ratio_
+        shares = np.nan_to_num(reducer.explained_variance_ratio_)
         names = [
             f"{name} ({share:.0%} of variance)"
             for name, share in zip(names, shares, strict=True)

@@ -10,7 +10,7 @@ __all__ = ["HistoryDisplay"]
 
 _SUMS = {
     "train_loss": {"label": "sum", "color": BLACK, "linewidth": 2.5},
-    "valid_loss": {"label": "sum, validation", "color": BLACK, "linestyle": "--"},
+    "valid_loss": {"label": "validation", "color": BLACK, "linestyle": "--"},
 }
 
 
@@ -81,6 +81,8 @@ class HistoryDisplay:
         """
         history = pd.DataFrame(history)
         losses = [name for name in history if _is_shown_loss(name)]
+        if len(set(losses) - set(_SUMS)) == 1:  # the sum is the term
+            losses = [name for name in losses if name != "train_loss"]
         metrics = [name for name in cls._METRICS if name in history]
         if not losses:
             raise ValueError(

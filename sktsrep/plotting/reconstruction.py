@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from sktsrep.metrics.features import check_series
 from sktsrep.plotting._utils import (
     BLACK,
     SMALL_TITLE,
     VERMILION,
-    as_collection,
     legend_beside,
     panels,
     time_axis,
@@ -89,8 +89,8 @@ class ReconstructionDisplay:
         -------
         ReconstructionDisplay
         """
-        X = as_collection(X)
-        X_reconstructed = as_collection(X_reconstructed, "X_reconstructed")
+        X = check_series(X, "X")
+        X_reconstructed = check_series(X_reconstructed, "X_reconstructed")
         if X.shape != X_reconstructed.shape:
             raise ValueError(
                 f"X_reconstructed must have the shape {X.shape} of X, got "
@@ -98,7 +98,7 @@ class ReconstructionDisplay:
             )
         return cls(X, X_reconstructed, sampling_rate=sampling_rate)
 
-    def plot(self, ax=None, *, n_series=3):
+    def plot(self, ax=None, *, n_series=3, n_channels=3):
         """Draw.
 
         Parameters
@@ -107,12 +107,15 @@ class ReconstructionDisplay:
             Where; None makes a figure, one Axes is divided.
         n_series : int, default=3
             How many series; the first ones are drawn.
+        n_channels : int, default=3
+            How many channels of each; the first ones are drawn.
 
         Returns
         -------
         self
         """
-        n_series, n_channels = min(n_series, len(self.X)), self.X.shape[1]
+        is_multichannel = self.X.shape[1] > 1
+        n_series, n_channels = np.minimum((n_series, n_channels), self.X.shape[:2])
         time, unit = time_axis(np.arange(self.X.shape[-1]), self.sampling_rate)
         self.ax_ = panels(ax, n_series, n_channels, size=(6.4, 1.9), sharex=True)
         self.figure_ = self.ax_[0, 0].figure
@@ -121,7 +124,7 @@ class ReconstructionDisplay:
             panel.plot(time, x, color=BLACK, linewidth=1, label="series")
             panel.plot(time, decoded, "--", color=VERMILION, label="reconstruction")
             error = np.sqrt(np.mean((x - decoded) ** 2))
-            name = f"series {i}" + (f", channel {channel}" if n_channels > 1 else "")
+            name = f"series {i}" + (f", channel {channel}" if is_multichannel else "")
             panel.set_title(f"{name}, RMSE {error:.3g}", **SMALL_TITLE)
         for panel in self.ax_[-1]:
             panel.set_xlabel(unit)

@@ -3,12 +3,13 @@
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from sktsrep.metrics.features import check_series, draw_samples
 from sktsrep.plotting._utils import (
     BLACK,
     BLUE,
     SMALL_TITLE,
     VERMILION,
-    as_collection,
+    label_channel,
     legend_beside,
     panels,
     time_axis,
@@ -64,7 +65,8 @@ class SamplesDisplay:
         ----------
         sampler : estimator
             Fitted on series; has ``sample(n_samples, random_state=...)``, which takes
-            the classes as ``y`` when they are given.
+            the classes as ``y`` when they are given. One that knows no classes is drawn
+            against all of ``X``.
         X : array-like
             Real series.
         y : array-like of shape (n_samples,), default=None
@@ -78,10 +80,10 @@ class SamplesDisplay:
         -------
         SamplesDisplay
         """
-        classes = {} if y is None else {"y": y}
-        sampled = sampler.sample(len(X), **classes, random_state=random_state)
+        sampled, y_sampled = draw_samples(sampler, len(X), y, random_state)
+        y = None if y_sampled is None else y
         return cls.from_arrays(
-            X, sampled, y=y, y_sampled=y, sampling_rate=sampling_rate
+            X, sampled, y=y, y_sampled=y_sampled, sampling_rate=sampling_rate
         )
 
     @classmethod
@@ -102,7 +104,7 @@ class SamplesDisplay:
         -------
         SamplesDisplay
         """
-        X, X_sampled = as_collection(X), as_collection(X_sampled, "X_sampled")
+        X, X_sampled = check_series(X, "X"), check_series(X_sampled, "X_sampled")
         if X.shape[1:] != X_sampled.shape[1:]:
             raise ValueError(
                 f"X_sampled must have series of the shape {X.shape[1:]} of X, got "
@@ -157,6 +159,9 @@ class SamplesDisplay:
                 self._plot_panel(panel, X[:, channel], n_series, bands, color)
                 title = f"{kind} (n = {len(X)})"
                 panel.set_title(f"{name}, {title}" if name else title, **SMALL_TITLE)
+        n_channels = next(iter(self.groups.values()))[0].shape[1]
+        for panel in self.ax_[:, 0]:
+            label_channel(panel, channel, n_channels)
         unit = time_axis(np.zeros(1), self.sampling_rate)[1]
         for panel in self.ax_[-1]:
             panel.set_xlabel(unit)
