@@ -72,7 +72,7 @@ class SSLEncoder(SpectralEstimator):
     ssl : {"barlow_twins", "byol", "simclr", "vibcreg", "vicreg"} or Objective, \
             default="vibcreg"
         Self-supervised objective, by name or as an object of
-        :mod:`sktsrep.objectives`, whose parameters can then be searched as ``ssl__...``.
+        :mod:`sktsrep.objectives`, whose parameters can be searched as ``ssl__...``.
     features : {"all", "latent"}, default="all"
         What embeddings summarise, by mean, maximum, minimum and share of positive
         values over time: the frequency bins' log amplitudes, what every block of the

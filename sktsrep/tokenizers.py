@@ -51,7 +51,7 @@ class SSLVQTokenizer(SpectralEstimator):
     ssl : {"barlow_twins", "byol", "simclr", "vibcreg", "vicreg"}, Objective or None, \
             default="vibcreg"
         Self-supervised objective, by name or as an object of
-        :mod:`sktsrep.objectives`, whose parameters can then be searched as ``ssl__...``;
+        :mod:`sktsrep.objectives`, whose parameters can be searched as ``ssl__...``;
         None is a plain VQ-VAE, without views: ``augmentations``, ``ssl_weight`` and
         ``augmented_weight`` do nothing then.
     output : {"embeddings", "codes"}, default="embeddings"
