@@ -11,14 +11,8 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from torch import nn
 
 from sktsrep._net import fit_net
-from sktsrep.base import (
-    SpectralEstimator,
-    all_or_nothing,
-    check_positive_int,
-    random_seed,
-    to_tensor,
-    validate_series,
-)
+from sktsrep._validation import check_positive_int, validate_series
+from sktsrep.base import SpectralEstimator, all_or_nothing, random_seed, to_tensor
 from sktsrep.functional import gaussian_kl, gaussian_nll
 from sktsrep.nn import Decoder, EmbeddingMonitor, SeriesEncoder, TrainingModule
 

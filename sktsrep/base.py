@@ -1,4 +1,4 @@
-"""What the estimators share: validation, devices, chunked inference, parameters."""
+"""What the estimators share: scaling, chunked inference, training parameters."""
 
 import functools
 import warnings
@@ -16,16 +16,10 @@ from sklearn.base import (
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    check_array,
-    check_is_fitted,
-    check_random_state,
-    column_or_1d,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted, check_random_state
 
 from sktsrep._net import check_callbacks, isolated_random_state, resolve_device
+from sktsrep._validation import validate_series
 from sktsrep.nn import STFT
 
 __all__ = [
@@ -35,18 +29,12 @@ __all__ = [
     "all_or_nothing",
     "apply_in_chunks",
     "as_series",
-    "check_positive_int",
-    "class_indices",
     "clone_with_seed",
     "random_seed",
     "resolve_frames",
     "shared_shape",
     "to_tensor",
-    "validate_codes",
-    "validate_series",
 ]
-
-_FLOATS = [np.float64, np.float32, np.float16]
 
 # Most that the variance of a shape shared by all series may be of the variance around
 # it: beside more than that, no network notices what tells series apart.
@@ -56,119 +44,6 @@ _SHARED_LIMIT = 10.0
 # filled up: matrix kernels differ in the last bit between batch sizes, and a row's
 # result must not depend on what is beside it.
 _CHUNK = {"cpu": 64, "cuda": 1024}
-
-
-def validate_series(estimator, X, y="no_validation", *, reset, allow_nan=False):
-    """Check a collection of series, or of their spectrograms.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Its ``n_features_in_``, ``feature_names_in_`` and ``sample_shape_`` are set or
-        checked.
-    X : array-like
-        ``(n_samples, n_timepoints)``, ``(n_samples, n_channels, n_timepoints)``, or a
-        spectrogram ``(n_samples, 2 * n_channels, n_freqs, n_frames)``.
-    y : array-like, default="no_validation"
-        Targets; when given, they are checked and returned too.
-    reset : bool
-        True in ``fit``.
-    allow_nan : bool
-        Whether NaN may stand for missing values.
-
-    Returns
-    -------
-    ndarray
-        Of two to four dimensions, floating point; the input's float dtype is kept.
-
-    Raises
-    ------
-    ValueError
-        For the wrong number of dimensions, sizes that differ from those of ``fit``,
-        NaN or infinity, text, complex numbers, no samples.
-    TypeError
-        For sparse data.
-    """
-    name = type(estimator).__name__
-    n_axes = len(getattr(X, "shape", ()))
-    if not reset and n_axes > 1 and n_axes != 1 + len(estimator.sample_shape_):
-        raise ValueError(
-            f"X has shape {X.shape}, but {name} is expecting samples of shape "
-            f"{estimator.sample_shape_} as input."
-        )
-    X = validate_data(
-        estimator,
-        X,
-        y,
-        reset=reset,
-        dtype=_FLOATS,
-        allow_nd=True,
-        ensure_all_finite="allow-nan" if allow_nan else True,
-    )
-    if isinstance(X, tuple):
-        X, y = X
-    if X.ndim > 4:
-        raise ValueError(
-            f"Found array with dim {X.ndim}. {name} expected <= 4: (n_samples, "
-            "n_timepoints), (n_samples, n_channels, n_timepoints), or a spectrogram."
-        )
-    if 0 in X.shape:
-        raise ValueError(
-            f"Found array with shape {X.shape} while a minimum of 1 is required in "
-            f"every axis by {name}."
-        )
-    if reset:
-        estimator.sample_shape_ = X.shape[1:]
-    elif X.shape[1:] != estimator.sample_shape_:
-        raise ValueError(
-            f"X has samples of shape {X.shape[1:]}, but {name} is expecting samples "
-            f"of shape {estimator.sample_shape_} as input."
-        )
-    return X if isinstance(y, str) else (X, y)
-
-
-def validate_codes(codes, n_tokens, n_codes):
-    """Check tokens against the size of a codebook.
-
-    Parameters
-    ----------
-    codes : array-like of shape (n_samples, n_tokens)
-        Integers; floats without fraction pass.
-    n_tokens : int or None
-        Tokens a series; None for any.
-    n_codes : int or None
-        Size of the codebook; None for any.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_tokens), int64
-
-    Raises
-    ------
-    ValueError
-        For other shapes, fractions, and indices out of range.
-
-    Examples
-    --------
-    >>> validate_codes([[0.0, 1.0]], n_tokens=2, n_codes=2)
-    array([[0, 1]])
-    """
-    codes = check_array(codes, input_name="codes")
-    whole = codes.astype(np.int64)
-    if not np.array_equal(whole, codes):
-        raise ValueError(
-            "Codes must be integers, got fractions. Series need a tokenizer."
-        )
-    if n_tokens is not None and codes.shape[1] != n_tokens:
-        raise ValueError(
-            f"codes has {codes.shape[1]} tokens, but {n_tokens} tokens are expected."
-        )
-    if whole.min() < 0 or (n_codes is not None and whole.max() >= n_codes):
-        raise ValueError(
-            f"Codes must lie in [0, {n_codes or 'n_codes'}), got values from "
-            f"{whole.min()} to {whole.max()}."
-        )
-    return whole
 
 
 def all_or_nothing(fit):
@@ -191,46 +66,12 @@ def all_or_nothing(fit):
     return guarded_fit
 
 
-def class_indices(y):
-    """The classes, and every label's index among them.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_samples,)
-        Class labels.
-
-    Returns
-    -------
-    classes : ndarray of shape (n_classes,)
-    indices : ndarray of shape (n_samples,), int64
-
-    Raises
-    ------
-    ValueError
-        For continuous labels, or more than one a sample.
-
-    Examples
-    --------
-    >>> class_indices(["b", "a", "b"])
-    (array(['a', 'b'], dtype='<U1'), array([1, 0, 1]))
-    """
-    y = column_or_1d(y, warn=True)
-    check_classification_targets(y)
-    return np.unique(y, return_inverse=True)
-
-
 def clone_with_seed(estimator, random_state):
     """An unfitted copy, seeded where it had no seed: one seed decides everything."""
     copied = clone(estimator)
     if copied.get_params().get("random_state", 0) is None:
         copied.set_params(random_state=random_seed(random_state))
     return copied
-
-
-def check_positive_int(value, name):
-    """Raise ValueError unless an argument is an int of at least 1."""
-    if not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"{name} must be an int of at least 1, got {value!r} instead.")
 
 
 def random_seed(random_state):

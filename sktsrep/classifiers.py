@@ -16,17 +16,16 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sktsrep._net import check_split, fit_net, freeze, resolve_device
+from sktsrep._validation import class_indices, validate_series
 from sktsrep.base import (
     SeriesClassifier,
     SpectralEstimator,
     TorchEstimator,
     all_or_nothing,
     apply_in_chunks,
-    class_indices,
     clone_with_seed,
     random_seed,
     to_tensor,
-    validate_series,
 )
 from sktsrep.encoders import SSLEncoder
 from sktsrep.nn import TrainingModule

@@ -7,13 +7,9 @@ from sklearn.callback import with_callbacks
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sktsrep._net import fit_net
+from sktsrep._validation import validate_series
 from sktsrep.augmentations import augment, resolve_augmentations
-from sktsrep.base import (
-    SpectralEstimator,
-    all_or_nothing,
-    random_seed,
-    validate_series,
-)
+from sktsrep.base import SpectralEstimator, all_or_nothing, random_seed
 from sktsrep.nn import (
     EmbeddingMonitor,
     SeriesEncoder,

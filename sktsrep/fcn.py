@@ -3,24 +3,19 @@
 import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.base import (
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    _fit_context,
-)
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.callback import with_callbacks
 from torch import nn
 
 from sktsrep._net import fit_net, resolve_device
+from sktsrep._validation import class_indices, validate_series
 from sktsrep.base import (
     SeriesClassifier,
     TorchEstimator,
     all_or_nothing,
     as_series,
-    class_indices,
     random_seed,
     to_tensor,
-    validate_series,
 )
 from sktsrep.nn import TrainingModule
 

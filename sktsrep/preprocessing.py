@@ -15,13 +15,13 @@ from sklearn.utils.validation import (
 )
 
 from sktsrep._net import resolve_device
+from sktsrep._validation import validate_series
 from sktsrep.base import (
     all_or_nothing,
     apply_in_chunks,
     as_series,
     resolve_frames,
     to_tensor,
-    validate_series,
 )
 from sktsrep.nn import STFT
 

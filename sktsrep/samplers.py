@@ -10,43 +10,22 @@ from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import (
-    check_array,
-    check_is_fitted,
-    column_or_1d,
-)
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from sktsrep._gaps import closest, interpolate, join, tokens_of_times
 from sktsrep._ncvqvae import MaskedPrior
 from sktsrep._net import check_split, fit_net, resolve_device
-from sktsrep.base import (
-    TorchEstimator,
-    all_or_nothing,
+from sktsrep._validation import (
+    check_mask,
     check_positive_int,
     class_indices,
-    clone_with_seed,
-    random_seed,
     validate_codes,
     validate_series,
 )
+from sktsrep.base import TorchEstimator, all_or_nothing, clone_with_seed, random_seed
 from sktsrep.functional import MASK_SCHEDULES
 
 __all__ = ["MaskGITSampler"]
-
-
-def _check_mask(mask, X):
-    """A mask of the missing values of ``X``, as booleans."""
-    mask = check_array(mask, dtype=None, allow_nd=True, input_name="mask")
-    if not np.isin(mask, [False, True]).all():
-        raise ValueError("mask must hold booleans.")
-    mask = mask.astype(bool)
-    if mask.shape != X.shape:
-        raise ValueError(
-            f"mask must have the shape {X.shape} of X, got {mask.shape} instead."
-        )
-    if np.isnan(X[~mask]).any():
-        raise ValueError("Input X contains NaN where mask is False.")
-    return mask
 
 
 class MaskGITSampler(TorchEstimator):
@@ -443,7 +422,7 @@ class MaskGITSampler(TorchEstimator):
         self._check_class_free("impute")
         check_positive_int(n_candidates, "n_candidates")
         X = validate_series(self, X, reset=False, allow_nan=True)
-        mask = np.isnan(X) if mask is None else _check_mask(mask, X)
+        mask = np.isnan(X) if mask is None else check_mask(mask, X)
         X = interpolate(X, mask)
         fillings = self._fillings(X, mask, n_candidates, random_state)
         filling = closest(X, mask, fillings)

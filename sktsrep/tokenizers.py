@@ -11,19 +11,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktsrep._ncvqvae import Autoencoder
 from sktsrep._net import fit_net
+from sktsrep._validation import validate_codes, validate_series
 from sktsrep.augmentations import resolve_augmentations
-from sktsrep.base import (
-    SpectralEstimator,
-    all_or_nothing,
-    random_seed,
-    validate_codes,
-    validate_series,
-)
-from sktsrep.objectives import (
-    OBJECTIVES,
-    Objective,
-    resolve_objective,
-)
+from sktsrep.base import SpectralEstimator, all_or_nothing, random_seed
+from sktsrep.objectives import OBJECTIVES, Objective, resolve_objective
 
 __all__ = ["SSLVQTokenizer"]
 

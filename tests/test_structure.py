@@ -18,7 +18,7 @@ def layer_of(path):
 
 LAYERS = {"functional", "augmentations", "nn", "objectives", "_net"}
 NETWORKS = {"_ncvqvae"}
-HELPERS = {"_gaps"}
+BASE = {"base", "_validation"}
 ESTIMATORS = {"preprocessing", "encoders", "tokenizers", "autoencoders"}
 TOP = {"samplers", "classifiers", "fcn"}
 MAY_IMPORT = {
@@ -28,10 +28,11 @@ MAY_IMPORT = {
     "objectives": {"functional", "nn"},
     "_ncvqvae": {"functional", "augmentations", "nn", "objectives"},
     "_net": LAYERS,
-    "base": {"_net", "nn"},
-    **{name: LAYERS | NETWORKS | ESTIMATORS | {"base"} for name in ESTIMATORS},
+    "_validation": set(),
+    "base": {"_net", "nn", "_validation"},
+    **dict.fromkeys(ESTIMATORS, LAYERS | NETWORKS | ESTIMATORS | BASE),
     "_gaps": set(),
-    **{name: LAYERS | NETWORKS | HELPERS | ESTIMATORS | {"base"} | TOP for name in TOP},
+    **{name: LAYERS | NETWORKS | {"_gaps"} | ESTIMATORS | BASE | TOP for name in TOP},
     "metrics": LAYERS,
     "plotting": LAYERS | {"metrics"},
     "__init__": {layer_of(path) for path in FILES},
