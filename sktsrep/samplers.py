@@ -385,7 +385,7 @@ class MaskGITSampler(TorchEstimator):
             classes = self._sample_classes(n_samples, y)
             return self._predict_chunks(decode, tokens, unknown, classes)
 
-    def impute(self, X, mask=None, *, n_candidates=8, random_state=None):
+    def impute(self, X, mask=None, y=None, *, n_candidates=8, random_state=None):
         """Fill in missing parts of series with parts that fit the rest.
 
         Tokens whose stretch of time holds a missing value are sampled given the
@@ -398,6 +398,8 @@ class MaskGITSampler(TorchEstimator):
             Series; missing values may be NaN. Needs a tokenizer and no spectrograms.
         mask : array-like of bool of the same shape, default=None
             True where a value is missing; None is where ``X`` is NaN.
+        y : label or array-like of shape (n_samples,), default=None
+            Class of all, or of each; None for the distribution without classes.
         n_candidates : int, default=8
             Draws a series, of which the one is taken that comes closest to its known
             values. They alone tell something of a channel that is missing: its tokens
@@ -419,25 +421,29 @@ class MaskGITSampler(TorchEstimator):
         check_is_fitted(self)
         if self.tokenizer_ is None or len(self.sample_shape_) == 3:
             raise ValueError("impute needs a sampler that was fitted on series.")
-        self._check_class_free("impute")
+        if y is None:
+            self._check_class_free("impute")
         check_positive_int(n_candidates, "n_candidates")
         X = validate_series(self, X, reset=False, allow_nan=True)
         mask = np.isnan(X) if mask is None else check_mask(mask, X)
         X = interpolate(X, mask)
-        fillings = self._fillings(X, mask, n_candidates, random_state)
+        if y is None:
+            classes = torch.full((len(X),), len(self.classes_))
+        else:
+            classes = self._sample_classes(len(X), y)
+        fillings = self._fillings(X, mask, classes, n_candidates, random_state)
         filling = closest(X, mask, fillings)
         joined = join(X, mask, filling, reach=2 * X.shape[-1] / self.n_tokens_)
         return joined.astype(X.dtype, copy=False)
 
-    def _fillings(self, X, mask, n_candidates, random_state):
+    def _fillings(self, X, mask, classes, n_candidates, random_state):
         """Draws of whole series, given the tokens that no missing value touches."""
         codes = torch.tensor(self.tokenizer_.encode(X))
         missing = mask.reshape(len(X), -1, X.shape[-1]).any(axis=1)
         unknown = torch.tensor(tokens_of_times(missing, self.n_tokens_))
-        no_class = torch.full((len(X),), len(self.classes_))
         with self._isolated(random_state):
             draws = [
-                self._predict_chunks(self._decode_iteratively, codes, unknown, no_class)
+                self._predict_chunks(self._decode_iteratively, codes, unknown, classes)
                 for _ in range(n_candidates)
             ]
         return np.stack([self.tokenizer_.decode(draw.numpy()) for draw in draws])

@@ -195,6 +195,7 @@ def test_without_class_dropout_only_classes_can_be_sampled():
         sampler.score(X)
     with pytest.raises(ValueError, match=f"impute {message}"):
         sampler.impute(X, X > 0)
+    assert np.isfinite(sampler.impute(X, X > 0, y)).all()
     with pytest.raises(ValueError, match=f"guidance_scale=2.0 {message}"):
         sampler.set_params(guidance_scale=2.0).sample(2)
     sampler.set_params(guidance_scale=1.0).fit(X)  # no classes to do without
@@ -241,6 +242,17 @@ def test_missing_values_are_nan_without_a_mask():
     sampler = tiny_sampler(tiny_tokenizer()).fit(X)
     X[:, 20:30] = np.nan
     np.testing.assert_array_equal(sampler.impute(X), sampler.impute(X, np.isnan(X)))
+
+
+def test_imputation_of_a_class(fitted):
+    X, _ = waves(dtype=np.float32)
+    unknown = np.full_like(X[:8], np.nan)
+    fast = fitted.impute(unknown, y="fast", n_candidates=1, random_state=0)
+    # Nothing is known: these are samples of the class.
+    expected = fitted.sample(8, y="fast", random_state=0)
+    np.testing.assert_allclose(fast, expected, atol=1e-6)
+    with pytest.raises(ValueError, match="previously unseen labels"):
+        fitted.impute(X, y="other")
 
 
 def test_candidates_are_chosen_by_the_channel_that_is_known():
