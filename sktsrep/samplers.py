@@ -402,8 +402,8 @@ class MaskGITSampler(TorchEstimator):
             Class of all, or of each; None for the distribution without classes.
         n_candidates : int, default=8
             Draws a series, of which the one is taken that comes closest to its known
-            values. They alone tell something of a channel that is missing: its tokens
-            are those of all channels.
+            values. Where a channel is missing, the others count in this choice alone:
+            a token is of all channels.
         random_state : int, RandomState instance or None, default=None
             Decides the filling; None takes the estimator's.
 
@@ -421,7 +421,7 @@ class MaskGITSampler(TorchEstimator):
         check_is_fitted(self)
         if self.tokenizer_ is None or len(self.sample_shape_) == 3:
             raise ValueError("impute needs a sampler that was fitted on series.")
-        if y is None:
+        if y is None or self.guidance_scale != 1:
             self._check_class_free("impute")
         check_positive_int(n_candidates, "n_candidates")
         X = validate_series(self, X, reset=False, allow_nan=True)
