@@ -12,7 +12,13 @@ from torch import nn
 
 from sktsrep._net import fit_net
 from sktsrep._validation import check_positive_int, validate_series
-from sktsrep.base import SpectralEstimator, all_or_nothing, random_seed, to_tensor
+from sktsrep.base import (
+    ScoreSamplesMixin,
+    SpectralEstimator,
+    all_or_nothing,
+    random_seed,
+    to_tensor,
+)
 from sktsrep.functional import gaussian_kl, gaussian_nll
 from sktsrep.nn import Decoder, EmbeddingMonitor, SeriesEncoder, TrainingModule
 
@@ -98,7 +104,7 @@ class _VariationalAutoencoder(TrainingModule):
         return self.monitor.epoch_metrics()
 
 
-class VAE(SpectralEstimator):
+class VAE(ScoreSamplesMixin, SpectralEstimator):
     """Variational auto-encoder with a Gaussian posterior and likelihood [1]_.
 
     Series are encoded by the tokenizer's convolutions over the time-frequency domain to
@@ -406,20 +412,3 @@ class VAE(SpectralEstimator):
         bounds = self._apply(X, bound)
         # Change of variables: the module sees standardised series.
         return bounds - module.n_observed * float(np.log(self.scale_).sum())
-
-    def score(self, X, y=None):
-        """Mean of :meth:`score_samples`.
-
-        Parameters
-        ----------
-        X : array-like of the shape that ``fit`` saw
-            Series or spectrograms.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        float
-            Nats a series.
-        """
-        return float(self.score_samples(X).mean())

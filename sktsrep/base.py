@@ -23,6 +23,7 @@ from sktsrep._validation import validate_series
 from sktsrep.nn import STFT
 
 __all__ = [
+    "ScoreSamplesMixin",
     "SeriesClassifier",
     "SpectralEstimator",
     "TorchEstimator",
@@ -232,6 +233,27 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
     def _predict_chunks(self, function, *tensors):
         """Rows of ``function`` on the net's device, from and to host tensors."""
         return apply_in_chunks(function, torch.device(self.net_.device), *tensors)
+
+
+class ScoreSamplesMixin:
+    """Score of the estimators that have ``score_samples``."""
+
+    def score(self, X, y=None):
+        """Mean of :meth:`score_samples`.
+
+        Parameters
+        ----------
+        X : array-like of the shape that ``fit`` saw
+            As for :meth:`score_samples`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        float
+            Higher is better, so that it can be searched without labels.
+        """
+        return float(self.score_samples(X).mean())
 
 
 class SeriesClassifier(ClassifierMixin, TorchEstimator):

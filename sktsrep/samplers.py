@@ -22,13 +22,19 @@ from sktsrep._validation import (
     validate_codes,
     validate_series,
 )
-from sktsrep.base import TorchEstimator, all_or_nothing, clone_with_seed, random_seed
+from sktsrep.base import (
+    ScoreSamplesMixin,
+    TorchEstimator,
+    all_or_nothing,
+    clone_with_seed,
+    random_seed,
+)
 from sktsrep.functional import MASK_SCHEDULES
 
 __all__ = ["MaskGITSampler"]
 
 
-class MaskGITSampler(TorchEstimator):
+class MaskGITSampler(ScoreSamplesMixin, TorchEstimator):
     """Sample new series by iterative parallel decoding of tokens [1]_.
 
     A bidirectional transformer learns the distribution of tokens by predicting masked
@@ -463,9 +469,10 @@ class MaskGITSampler(TorchEstimator):
 
         Notes
         -----
-        Comparable with the same tokenizer only: fewer codes are easier to predict. Few
-        series are learnt by heart, and score far higher than others like them: take a
-        threshold from series that ``fit`` has not seen.
+        Comparable with the same tokenizer only: fewer codes are easier to predict. To
+        search a tokenizer's parameters, take :data:`sktsrep.metrics.frechet_scorer`.
+        Few series are learnt by heart, and score far higher than others like them: take
+        a threshold from series that ``fit`` has not seen.
 
         References
         ----------
@@ -480,24 +487,6 @@ class MaskGITSampler(TorchEstimator):
             tokens = self.tokenizer_.encode(X)
         score = self._module.pseudo_log_likelihood
         return self._predict_chunks(score, torch.tensor(tokens)).numpy()
-
-    def score(self, X, y=None):
-        """Mean of :meth:`score_samples`.
-
-        Parameters
-        ----------
-        X : array-like of the shape that ``fit`` saw
-            Series, or tokens.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        float
-            Nats a series. To search parameters of the tokenizer, which it does not
-            compare, take :data:`sktsrep.metrics.frechet_scorer`.
-        """
-        return float(self.score_samples(X).mean())
 
     def _check_class_free(self, what):
         if len(self.classes_) and not self._module.class_dropout:

@@ -13,7 +13,12 @@ from sktsrep._ncvqvae import Autoencoder
 from sktsrep._net import fit_net
 from sktsrep._validation import validate_codes, validate_series
 from sktsrep.augmentations import resolve_augmentations
-from sktsrep.base import SpectralEstimator, all_or_nothing, random_seed
+from sktsrep.base import (
+    ScoreSamplesMixin,
+    SpectralEstimator,
+    all_or_nothing,
+    random_seed,
+)
 from sktsrep.objectives import OBJECTIVES, Objective, resolve_objective
 
 __all__ = ["SSLVQTokenizer"]
@@ -29,7 +34,7 @@ def _resolve_n_codes(n_codes, n_samples):
     return n_codes
 
 
-class SSLVQTokenizer(SpectralEstimator):
+class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
     """NC-VQVAE tokenizer: vector-quantised auto-encoder with a self-supervised loss.
 
     Series are transformed to the time-frequency domain, encoded by residual
@@ -437,8 +442,13 @@ class SSLVQTokenizer(SpectralEstimator):
         Returns
         -------
         ndarray of shape (n_samples,)
-            At most 0; low for unusual series. Those that ``fit`` saw are reconstructed
-            best: a threshold is better taken from others.
+            At most 0; low for unusual series.
+
+        Notes
+        -----
+        Series that ``fit`` saw are reconstructed best: take a threshold from others.
+        The mean, :meth:`score`, knows of reconstruction only: of ``ssl``, None is the
+        best to it. For embeddings, search a probe's score.
         """
         X = self._check(X)
         module = self._module
@@ -448,22 +458,3 @@ class SSLVQTokenizer(SpectralEstimator):
             return (decoded - series).square().mean(dim=(1, 2))
 
         return -self._apply(X, squared_error)
-
-    def score(self, X, y=None):
-        """Mean of :meth:`score_samples`.
-
-        Parameters
-        ----------
-        X : array-like of the shape that ``fit`` saw
-            Series or spectrograms.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        float
-            At most 0; higher is better, so that it can be searched without labels. It
-            knows of reconstruction only: of ``ssl``, None is the best to it. For
-            embeddings, search a probe's score.
-        """
-        return float(self.score_samples(X).mean())
