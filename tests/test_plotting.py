@@ -402,12 +402,6 @@ def test_samples_of_a_sampler_without_classes(data):
     assert list(display.groups) == [""]
 
 
-def test_the_legend_is_of_both_colours(data):
-    legend = make_samples(data).plot().ax_[0, -1].get_legend()
-    colors = [matplotlib.colors.to_hex(h.get_facecolor()) for h in legend.get_patches()]
-    assert colors == ["#666666", "#666666"]
-
-
 def test_the_channel_is_named_where_there_are_several(data):
     X = np.zeros((4, 2, 30))
     display = SamplesDisplay.from_arrays(X, X).plot(channel=1)

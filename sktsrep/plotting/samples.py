@@ -165,9 +165,7 @@ class SamplesDisplay:
         unit = time_axis(np.zeros(1), self.sampling_rate)[1]
         for panel in self.ax_[-1]:
             panel.set_xlabel(unit)
-        *common, _ = legend_beside(self.ax_[0, -1]).legend_handles
-        for handle in common:  # bands and medians are of either colour
-            handle.set_color("0.4")
+        legend_beside(self.ax_[0, -1])
         return self
 
     def _plot_panel(self, ax, x, n_series, bands, color):
