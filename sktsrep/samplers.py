@@ -432,18 +432,20 @@ class MaskGITSampler(ScoreSamplesMixin, TorchEstimator):
         check_positive_int(n_candidates, "n_candidates")
         X = validate_series(self, X, reset=False, allow_nan=True)
         mask = np.isnan(X) if mask is None else check_mask(mask, X)
-        X = interpolate(X, mask)
         if y is None:
             classes = torch.full((len(X),), len(self.classes_))
         else:
             classes = self._sample_classes(len(X), y)
-        fillings = self._fillings(X, mask, classes, n_candidates, random_state)
-        filling = closest(X, mask, fillings)
-        joined = join(X, mask, filling, reach=2 * X.shape[-1] / self.n_tokens_)
-        return joined.astype(X.dtype, copy=False)
+        filled = np.array(X)
+        rows = np.flatnonzero(mask.reshape(len(X), -1).any(axis=1))
+        if len(rows):
+            series = X[rows], mask[rows], classes[rows]
+            filled[rows] = self._fill(*series, n_candidates, random_state)
+        return filled
 
-    def _fillings(self, X, mask, classes, n_candidates, random_state):
-        """Draws of whole series, given the tokens that no missing value touches."""
+    def _fill(self, X, mask, classes, n_candidates, random_state):
+        """Series without their gaps, of which each has one."""
+        X = interpolate(X, mask)
         codes = torch.tensor(self.tokenizer_.encode(X))
         missing = mask.reshape(len(X), -1, X.shape[-1]).any(axis=1)
         unknown = torch.tensor(tokens_of_times(missing, self.n_tokens_))
@@ -452,7 +454,9 @@ class MaskGITSampler(ScoreSamplesMixin, TorchEstimator):
                 self._predict_chunks(self._decode_iteratively, codes, unknown, classes)
                 for _ in range(n_candidates)
             ]
-        return np.stack([self.tokenizer_.decode(draw.numpy()) for draw in draws])
+        fillings = np.stack([self.tokenizer_.decode(draw.numpy()) for draw in draws])
+        filling = closest(X, mask, fillings)
+        return join(X, mask, filling, reach=2 * X.shape[-1] / self.n_tokens_)
 
     def score_samples(self, X):
         """Pseudo-log-likelihood: log probability of every token given all the others.

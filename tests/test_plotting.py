@@ -175,7 +175,8 @@ def test_continuous_values_get_a_colour_bar(data):
     display = EmbeddingDisplay.from_arrays(
         data[0][:30], values[:30], test_embeddings=data[0][30:], y_test=values[30:]
     ).plot()
-    assert display.ax_.get_legend() is None
+    texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert texts == ["train", "test"]
     train, test = display.ax_.collections
     np.testing.assert_array_equal(train.get_array(), values[:30])
     assert train.get_clim() == test.get_clim() == (0.5, 2.25)

@@ -272,6 +272,13 @@ def test_candidates_are_chosen_by_the_channel_that_is_known():
     assert errors[1] < 0.7 * errors[0]
 
 
+def test_whole_series_do_not_change_what_others_are_filled_with(fitted):
+    X, _ = waves(dtype=np.float32)
+    X[::4, 20:30] = np.nan
+    alone = fitted.impute(X[::4], random_state=0)
+    np.testing.assert_array_equal(fitted.impute(X, random_state=0)[::4], alone)
+
+
 def test_imputed_stretches_meet_what_is_known():
     X, _ = waves(n_samples=60)
     sampler = tiny_sampler(tiny_tokenizer()).fit(X)

@@ -214,6 +214,8 @@ class EmbeddingDisplay:
             self.ax_.set_yticks([])
         if is_continuous:
             self.figure_.colorbar(drawn, ax=self.ax_, label="y")
+            if self.is_test is not None:
+                self.ax_.legend()
         elif self.y is not None or self.is_test is not None:
             legend_beside(self.ax_)
         return self
