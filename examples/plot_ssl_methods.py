@@ -5,7 +5,7 @@ Self-supervised methods
 
 One data set, one encoder, five objectives. Every series holds two steps, up or down, at
 random places in noise; their order is the class. The embeddings never saw a label; the
-accuracy in each title is that of 5 nearest neighbours in the embedding of held-out
+accuracy in each title is that of 5 nearest neighbors in the embedding of held-out
 series, and the untrained network is the baseline to beat.
 """
 
@@ -54,7 +54,7 @@ encoders = {"untrained": SSLEncoder(lr=1e-12, max_epochs=1, **settings)}
 encoders |= {name: SSLEncoder(name, max_epochs=25, **settings) for name in OBJECTIVES}
 
 # %%
-# Markers tell the classes apart where colours do not.
+# Markers tell the classes apart where colors do not.
 
 figure, axes = plt.subplots(2, 3, figsize=(12, 8), layout="constrained")
 markers = "o^sD"

@@ -113,9 +113,9 @@ def tokens_of_times(missing, n_tokens):
     array([[1, 1, 0, 0, 0]])
     """
     # Token i is taken to tell most of what is around i / (n_tokens - 1) of the series,
-    # up to its neighbours' centres. Convolutions and norms reach further, ever weaker.
+    # up to its neighbors' centers. Convolutions and norms reach further, ever weaker.
     n_timepoints = missing.shape[1]
     spacing = (n_timepoints - 1) / max(n_tokens - 1, 1)
-    centres = np.arange(n_tokens) * spacing
-    distance = np.abs(np.arange(n_timepoints)[:, None] - centres)
+    centers = np.arange(n_tokens) * spacing
+    distance = np.abs(np.arange(n_timepoints)[:, None] - centers)
     return (missing.astype(np.int64) @ (distance <= max(spacing, 1))) > 0

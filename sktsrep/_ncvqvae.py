@@ -73,7 +73,7 @@ class Autoencoder(TrainingModule):
 
     @torch.no_grad()
     def _start_codebook(self, x, max_vectors=20_000):
-        """Codes from data: k-means centres of the untrained encoder's output."""
+        """Codes from data: k-means centers of the untrained encoder's output."""
         n_codes, code_dim = self.quantizer.codebook.shape
         rows = torch.randperm(len(x), device=x.device)
         rows = rows[: max(1, max_vectors // self.encoder.sizes[-1])]
@@ -91,8 +91,8 @@ class Autoencoder(TrainingModule):
         n_clusters = min(n_codes, len(distinct))
         seed = int(torch.randint(2**31 - 1, ()))
         kmeans = MiniBatchKMeans(n_clusters, random_state=seed, n_init=1, max_iter=20)
-        centres = kmeans.fit(vectors.cpu().numpy()).cluster_centers_
-        codes[:n_clusters] = torch.as_tensor(centres).to(codes)
+        centers = kmeans.fit(vectors.cpu().numpy()).cluster_centers_
+        codes[:n_clusters] = torch.as_tensor(centers).to(codes)
         return self.quantizer.start(codes)
 
     def decode(self, z):
@@ -120,7 +120,7 @@ class Autoencoder(TrainingModule):
         return torch.cat([summary, summarize_latent(z_q)], dim=1)
 
     def forward(self, x):
-        """Loss terms of standardised series (batch, channels, time)."""
+        """Loss terms of standardized series (batch, channels, time)."""
         x = self._shift_some(x)
         spectrogram = self.encoder.spectrogram(x)
         z = self.encoder.latent(spectrogram)
@@ -136,7 +136,7 @@ class Autoencoder(TrainingModule):
     def _shift_some(self, x):
         if not self.training:  # held-out series are judged as they are
             return x
-        # Few series are soon learnt by heart; moved, they are new at every step.
+        # Few series are soon learned by heart; moved, they are new at every step.
         moved = torch.rand(len(x), 1, 1, device=x.device) < self.shift_probability
         return torch.where(moved, time_shift(x), x)
 

@@ -178,7 +178,7 @@ class SeriesNet(skorch.NeuralNet):
         return sum(term for name, term in y_pred.items() if name.endswith("_loss"))
 
     def train_step(self, batch, **fit_params):
-        """One optimiser step, then the module's updates without gradient."""
+        """One optimizer step, then the module's updates without gradient."""
         step = super().train_step(batch, **fit_params)
         self.n_steps_ += 1
         self.module_.after_step(self.n_steps_ / self.n_total_steps_)
@@ -342,7 +342,7 @@ def _split(tensors, n_valid):
 
 
 def _n_epochs(estimator, n_batches):
-    """Epochs of a fit; with "auto", optimiser steps bound it, not epochs.
+    """Epochs of a fit; with "auto", optimizer steps bound it, not epochs.
 
     Large data get up to 2.5 times the steps, so that every row is seen fourteen times.
     """
@@ -383,7 +383,7 @@ def fit_net(
         Gives scikit-learn's callback context of the training from ``max_subtasks``;
         None is the estimator's root.
     param_groups : sequence of (pattern, dict)
-        Optimiser settings of some parameters.
+        Optimizer settings of some parameters.
     callbacks : sequence of skorch callbacks
         Beside those of the training parameters.
     """
@@ -417,11 +417,11 @@ def fit_net(
     estimator.history_ = _history_frame(net)
     estimator.n_iter_ = len(estimator.history_)
     if estimator.n_iter_ == 0:
-        raise KeyboardInterrupt  # nothing has been learnt that were worth keeping
+        raise KeyboardInterrupt  # nothing has been learned that were worth keeping
     if estimator.n_iter_ < len(net.history):
         # The caller stands beyond fit and its three decorators.
         warnings.warn("Training interrupted by user.", UserWarning, stacklevel=6)
-    # Predicting needs neither optimiser nor callbacks, which may hold device memory.
+    # Predicting needs neither optimizer nor callbacks, which may hold device memory.
     net.trim_for_prediction()
     estimator.net_ = net
     context.call_on_fit_task_end(estimator=estimator, reconstruction_attributes={})

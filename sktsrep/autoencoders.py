@@ -49,7 +49,7 @@ class _VariationalAutoencoder(TrainingModule):
             self.encoder.sizes[::-1],
             backbone["n_blocks"],
         )
-        # One variance for all observations, learnt.
+        # One variance for all observations, learned.
         self.log_variance = nn.Parameter(torch.zeros(()))
         self.monitor = EmbeddingMonitor(latent_dim)
 
@@ -86,13 +86,13 @@ class _VariationalAutoencoder(TrainingModule):
         return (decoded - observed).square().mean(dim=(1, 2))
 
     def _observed_and_decoded(self, x, mean, log_variance, noise):
-        z = mean + (0.5 * log_variance).exp() * noise  # reparameterisation
+        z = mean + (0.5 * log_variance).exp() * noise  # reparameterization
         # Timepoints that only fill the last hop are no observations.
         observed = slice(self.n_observed)
         return x[..., observed], self.decode(z)[..., observed]
 
     def forward(self, x):
-        """Loss terms of standardised series (batch, channels, time)."""
+        """Loss terms of standardized series (batch, channels, time)."""
         noise = torch.randn(len(x), self.latent_dim, device=x.device)
         nll, divergence = self.bound_terms(x, noise)
         return {
@@ -109,7 +109,7 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
 
     Series are encoded by the tokenizer's convolutions over the time-frequency domain to
     one latent vector, and decoded from it. The likelihood has one variance for all
-    values: learnt, and in the end that which maximises the bound of the training data.
+    values: learned, and in the end that which maximizes the bound of the training data.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
     n_blocks : int, default=2
         Residual blocks a stage.
     max_epochs : int or "auto", default="auto"
-        Passes over the data; "auto" makes about 1000 optimiser steps, of large data
+        Passes over the data; "auto" makes about 1000 optimizer steps, of large data
         up to 2500, fourteen passes.
     batch_size : int, default=64
         Series a step.
@@ -166,7 +166,7 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         The trained skorch net; ``net_.module_`` is the torch module.
     history_ : DataFrame
         One row an epoch: ``reconstruction_loss`` (at the variance then) and
-        ``divergence_loss`` in nats a (standardised) series; ``effective_rank`` and
+        ``divergence_loss`` in nats a (standardized) series; ``effective_rank`` and
         ``feature_std`` of the posterior means; its duration ``dur`` in seconds.
     n_iter_ : int
         Epochs trained.
@@ -256,7 +256,7 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
     @all_or_nothing
     @with_callbacks
     def fit(self, X, y=None):
-        """Maximise the evidence lower bound; no labels are used.
+        """Maximize the evidence lower bound; no labels are used.
 
         Parameters
         ----------
@@ -410,5 +410,5 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
             return -torch.stack(negative).double().mean(dim=0)
 
         bounds = self._apply(X, bound)
-        # Change of variables: the module sees standardised series.
+        # Change of variables: the module sees standardized series.
         return bounds - module.n_observed * float(np.log(self.scale_).sum())

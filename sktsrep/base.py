@@ -334,7 +334,7 @@ class SpectralEstimator(
         return series
 
     def _fit_series(self, X):
-        """Learn mean and scale; standardised float32 series on the device."""
+        """Learn mean and scale; standardized float32 series on the device."""
         if X.ndim == 4 and (X.shape[1] % 2 or X.shape[2] < 2):
             raise ValueError(
                 f"A spectrogram of shape {X.shape} has no real and imaginary parts: "
@@ -361,19 +361,19 @@ class SpectralEstimator(
             hidden_dim=self.hidden_dim,
             n_blocks=self.n_blocks,
         )
-        return self._standardise(series)
+        return self._standardize(series)
 
-    def _standardise(self, series):
+    def _standardize(self, series):
         mean = to_tensor(self.mean_, series.device)
         scale = to_tensor(self.scale_, series.device)
         return ((series - mean) / scale).float()
 
     def _prepare(self, x):
-        """Standardised series of whole hops, from a tensor of what ``fit`` saw."""
-        return self._standardise(self._whole_hops(x))
+        """Standardized series of whole hops, from a tensor of what ``fit`` saw."""
+        return self._standardize(self._whole_hops(x))
 
     def _apply(self, X, function):
-        """Rows of ``function(standardised series)`` for checked ``X``."""
+        """Rows of ``function(standardized series)`` for checked ``X``."""
         rows = to_tensor(X, "cpu")
         return self._predict_chunks(lambda x: function(self._prepare(x)), rows).numpy()
 

@@ -34,7 +34,7 @@ __all__ = ["FineTunedClassifier"]
 
 
 class _FineTuned(TrainingModule):
-    """A pre-trained encoder and a linear head on all that it can be summarised to."""
+    """A pre-trained encoder and a linear head on all that it can be summarized to."""
 
     def __init__(self, *, encoder, n_classes, class_weight):
         super().__init__()
@@ -51,7 +51,7 @@ class _FineTuned(TrainingModule):
         return self.head(features.t().contiguous().t()).float()
 
     def forward(self, x, y):
-        """Cross-entropy of standardised series and class indices."""
+        """Cross-entropy of standardized series and class indices."""
         nats = F.cross_entropy(self.logits(x), y, weight=self.class_weight)
         return {"classification_loss": nats}
 
@@ -75,7 +75,7 @@ class FineTunedClassifier(SeriesClassifier):
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, as in scikit-learn's classifiers.
     max_epochs : int or "auto", default="auto"
-        Passes over the data; "auto" makes about 500 optimiser steps, of large data
+        Passes over the data; "auto" makes about 500 optimizer steps, of large data
         up to 1250, fourteen passes.
     batch_size : int, default=64
         Series a step.

@@ -38,13 +38,13 @@ class _JointEncoder(TrainingModule):
         self.joint_embedding.start(self.encoder)
 
     def embed(self, x, features):
-        """Series -> summarised features (batch, n_features)."""
+        """Series -> summarized features (batch, n_features)."""
         if features == "latent":
             return summarize_latent(self.encoder(x))
         return self.encoder.embed(x)
 
     def forward(self, x):
-        """Loss terms of standardised series (batch, channels, time)."""
+        """Loss terms of standardized series (batch, channels, time)."""
         view, other = (augment(x, self.augmentations) for _ in range(2))
         z, z_other = self.encoder(view), self.encoder(other)
         self.monitor(pool(z))
@@ -60,7 +60,7 @@ class _JointEncoder(TrainingModule):
 class SSLEncoder(SpectralEstimator):
     """Self-supervised encoder: two augmented views of a series get one embedding.
 
-    The tokenizer's convolutional encoder without quantiser and decoder, trained by the
+    The tokenizer's convolutional encoder without quantizer and decoder, trained by the
     objective alone; a projector that is thrown away afterwards stands between them.
 
     Parameters
@@ -70,7 +70,7 @@ class SSLEncoder(SpectralEstimator):
         Self-supervised objective, by name or as an object of
         :mod:`sktsrep.objectives`, whose parameters can be searched as ``ssl__...``.
     features : {"all", "latent"}, default="all"
-        What embeddings summarise, by mean, maximum, minimum and share of positive
+        What embeddings summarize, by mean, maximum, minimum and share of positive
         values over time: the frequency bins' log amplitudes, what every block of the
         encoder adds and the latent map, or the latent map alone. Of the latent map also
         the maximum in every quarter of the time.
@@ -94,7 +94,7 @@ class SSLEncoder(SpectralEstimator):
     n_blocks : int, default=2
         Residual blocks a stage.
     max_epochs : int or "auto", default="auto"
-        Passes over the data; "auto" makes about 800 optimiser steps, of large data
+        Passes over the data; "auto" makes about 800 optimizer steps, of large data
         up to 2000, fourteen passes.
     batch_size : int, default=64
         Series a step.

@@ -61,7 +61,7 @@ class _FCN(TrainingModule):
         return self.head(self.body(x)).float()
 
     def forward(self, x, y):
-        """Cross-entropy of standardised series and class indices."""
+        """Cross-entropy of standardized series and class indices."""
         return {"classification_loss": F.cross_entropy(self.logits(x), y)}
 
 
@@ -78,7 +78,7 @@ class FCNClassifier(
     Parameters
     ----------
     max_epochs : int or "auto", default="auto"
-        Passes over the data; "auto" makes about 500 optimiser steps, of large data
+        Passes over the data; "auto" makes about 500 optimizer steps, of large data
         up to 1250, fourteen passes.
     batch_size : int, default=64
         Series a step.
@@ -234,7 +234,7 @@ class FCNClassifier(
         return _WIDTHS[-1]
 
     def _prepare(self, x):
-        """Standardised float32 series (batch, channels, time)."""
+        """Standardized float32 series (batch, channels, time)."""
         mean = torch.as_tensor(self.mean_, device=x.device)
         scale = torch.as_tensor(self.scale_, device=x.device)
         return ((as_series(x).double() - mean) / scale).float()

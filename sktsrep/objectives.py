@@ -1,7 +1,7 @@
 """Self-supervised objectives: the parameters of a method and its loss terms.
 
 An objective is a scikit-learn parameter object. It names its loss (``terms``) and what
-the network needs for it: the projector's sizes and last normalisation, a predictor, a
+the network needs for it: the projector's sizes and last normalization, a predictor, a
 moving-average target. :class:`JointEmbedding` builds that network; encoders and
 tokenizers know no method by name.
 """
@@ -66,7 +66,7 @@ class Objective(BaseEstimator):
         """Loss terms of two views' projections, (batch, projector_dim) each.
 
         With a target network, those of its projections follow. A dict of scalar
-        tensors; names end in ``_loss``, and the sum is minimised.
+        tensors; names end in ``_loss``, and the sum is minimized.
         """
         raise TypeError(f"{type(self).__name__} defines no terms.")
 
@@ -106,7 +106,7 @@ class BarlowTwins(Objective):
 
 
 class VICReg(Objective):
-    """Variance-invariance-covariance regularisation [1]_.
+    """Variance-invariance-covariance regularization [1]_.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ class VICReg(Objective):
 
 
 class VIbCReg(VICReg):
-    """VICReg with better covariance: correlations and iterative normalisation [1]_.
+    """VICReg with better covariance: correlations and iterative normalization [1]_.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ class VIbCReg(VICReg):
     covariance_weight : float, default=200
         Weight of the mean squared correlations; those of both views are summed.
     n_iterations : int, default=5
-        Newton iterations of the projector's last normalisation.
+        Newton iterations of the projector's last normalization.
     group_size : int, default=64
         Features that it whitens together, as in the authors' code. With fewer series
         than that, 16 may give better tokens and a worse reconstruction.
@@ -208,7 +208,7 @@ class VIbCReg(VICReg):
         self.group_size = group_size
 
     def make_last_norm(self):
-        """Iterative normalisation."""
+        """Iterative normalization."""
         return IterNorm(self.projector_dim, self.n_iterations, self.group_size)
 
     def terms(self, z, z_prime):

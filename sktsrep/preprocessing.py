@@ -79,7 +79,7 @@ class STFTTransformer(TransformerMixin, BaseEstimator):
     Notes
     -----
     Values are those of ``torch.stft(..., center=True, pad_mode="constant")`` on the
-    series extended by its last value to a whole number of hops. Frame ``i`` is centred
+    series extended by its last value to a whole number of hops. Frame ``i`` is centered
     on timepoint ``i * hop_length``.
 
     Examples

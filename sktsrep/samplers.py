@@ -75,7 +75,7 @@ class MaskGITSampler(ScoreSamplesMixin, TorchEstimator):
     dropout : float, default=0.1
         Probability of dropping activations in training.
     max_epochs : int or "auto", default="auto"
-        Passes over the data; "auto" makes about 1000 optimiser steps, of large data
+        Passes over the data; "auto" makes about 1000 optimizer steps, of large data
         up to 2500, fourteen passes.
     batch_size : int, default=128
         Series a step.
@@ -475,8 +475,8 @@ class MaskGITSampler(ScoreSamplesMixin, TorchEstimator):
         -----
         Comparable with the same tokenizer only: fewer codes are easier to predict. To
         search a tokenizer's parameters, take :data:`sktsrep.metrics.frechet_scorer`.
-        Few series are learnt by heart, and score far higher than others like them: take
-        a threshold from series that ``fit`` has not seen.
+        A small training set is memorized, so its own series score far higher than similar
+        new ones: take a threshold from series that ``fit`` has not seen.
 
         References
         ----------
@@ -496,7 +496,7 @@ class MaskGITSampler(ScoreSamplesMixin, TorchEstimator):
         if len(self.classes_) and not self._module.class_dropout:
             raise ValueError(
                 f"{what} needs the distribution without classes, which a sampler "
-                "fitted with labels and class_dropout=0 has not learnt."
+                "fitted with labels and class_dropout=0 has not learned."
             )
 
     def _sample_classes(self, n_samples, y):

@@ -35,11 +35,11 @@ def _resolve_n_codes(n_codes, n_samples):
 
 
 class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
-    """NC-VQVAE tokenizer: vector-quantised auto-encoder with a self-supervised loss.
+    """NC-VQVAE tokenizer: vector-quantized auto-encoder with a self-supervised loss.
 
     Series are transformed to the time-frequency domain, encoded by residual
-    convolutions, quantised and decoded; beside the reconstruction, a non-contrastive
-    loss brings the quantised features of a series and those of an augmented view of
+    convolutions, quantized and decoded; beside the reconstruction, a non-contrastive
+    loss brings the quantized features of a series and those of an augmented view of
     it together [1]_.
 
     Parameters
@@ -53,11 +53,11 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
     output : {"embeddings", "codes"}, default="embeddings"
         What ``transform`` gives: features for a probe, or tokens.
     features : {"all", "latent", "tokens"}, default="all"
-        What embeddings summarise, by mean, maximum, minimum and share of positive
+        What embeddings summarize, by mean, maximum, minimum and share of positive
         values over time: the frequency bins' log amplitudes, what every block of the
-        encoder adds, the latent map and its quantised version; the latent map; or the
-        quantised version alone, which is all that a generator sees. Of the latent map
-        and its quantised version also the maximum in every quarter of the time.
+        encoder adds, the latent map and its quantized version; the latent map; or the
+        quantized version alone, which is all that a generator sees. Of the latent map
+        and its quantized version also the maximum in every quarter of the time.
     augmentations : str, callable or list of those, default="shift"
         How a view is made: a preset's name (``"gauss"``, ``"slice"``, ``"warp"``,
         ``"crop"``, ``"shift"``) or functions of tensors, see
@@ -65,13 +65,13 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         0.02 standard deviations.
     n_codes : int or "auto", default="auto"
         Size of the codebook; "auto" is 128, and 512 from 500 series on, which few
-        series would be learnt by heart with.
+        series would be learned by heart with.
     code_dim : int, default=64
         Dimension of a code.
     codebook_update : {"ema", "gradient"}, default="ema"
         Moving averages or the codebook loss.
     codebook_init : {"kmeans", "normal"}, default="kmeans"
-        Centres of the untrained encoder's output, or Gaussian of its mean and spread.
+        Centers of the untrained encoder's output, or Gaussian of its mean and spread.
     codebook_decay : float, default=0.99
         Decay of the moving averages, reached within some hundred steps.
     revival_threshold : float, default=0.05
@@ -80,7 +80,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
     commitment_weight : float, default=0.25
         Weight of the commitment loss.
     orthogonal_weight : float, default=0.0
-        Weight of the orthogonal regularisation of the codes; only for
+        Weight of the orthogonal regularization of the codes; only for
         ``codebook_update="gradient"``.
     ssl_weight : float, default=0.1
         Weight of the self-supervised loss.
@@ -103,7 +103,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
     n_blocks : int, default=2
         Residual blocks a stage.
     max_epochs : int or "auto", default="auto"
-        Passes over the data; "auto" makes about 800 optimiser steps, of large data
+        Passes over the data; "auto" makes about 800 optimizer steps, of large data
         up to 2000, fourteen passes.
     batch_size : int, default=64
         Series a step.
@@ -145,7 +145,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
     history_ : DataFrame
         One row an epoch: every loss term; over the epoch ``perplexity``,
         ``codebook_usage`` (share of codes in use), ``effective_rank`` and
-        ``feature_std`` (mean standard deviation) of the pooled quantised features; its
+        ``feature_std`` (mean standard deviation) of the pooled quantized features; its
         duration ``dur`` in seconds.
     n_iter_ : int
         Epochs trained.
@@ -432,7 +432,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         return self.decode(self.encode(X))
 
     def score_samples(self, X):
-        """Negative mean squared reconstruction error of every standardised series.
+        """Negative mean squared reconstruction error of every standardized series.
 
         Parameters
         ----------

@@ -33,10 +33,10 @@ def slow_off_diagonal(matrix):
 
 
 def slow_barlow_twins(z, z_prime):
-    def standardise(x):
+    def standardize(x):
         return (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + 1e-5)
 
-    z, z_prime = standardise(z), standardise(z_prime)
+    z, z_prime = standardize(z), standardize(z_prime)
     correlation = sum(np.outer(a, b) for a, b in zip(z, z_prime, strict=True)) / len(z)
     return {
         "invariance_loss": sum((1 - c) ** 2 for c in correlation.diagonal()),

@@ -42,7 +42,7 @@ def test_lookup_takes_the_first_of_equal_codes():
 @pytest.mark.parametrize(
     ("loss", "learner"), [(codebook_loss, 1), (commitment_loss, 0)]
 )
-def test_quantisation_losses(loss, learner):
+def test_quantization_losses(loss, learner):
     pair = [normal(2, 3, seed=seed).requires_grad_() for seed in (1, 2)]
     difference = (pair[learner] - pair[1 - learner]).detach()
     value = loss(*pair)

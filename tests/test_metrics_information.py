@@ -99,9 +99,9 @@ def test_mutual_information_of_tokens_and_its_correction():
     assert abs(np.mean(corrected)) < 0.25 * np.mean(plain)
 
 
-def test_one_class_has_no_normalised_information():
+def test_one_class_has_no_normalized_information():
     assert metrics.mutual_information([0, 1, 2], ["a"] * 3) == pytest.approx(0)
-    with pytest.raises(ValueError, match="nothing to normalise"):
+    with pytest.raises(ValueError, match="nothing to normalize"):
         metrics.mutual_information([0, 0], ["a", "a"], normalized=True)
 
 

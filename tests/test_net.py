@@ -203,7 +203,7 @@ def test_held_out_losses_differ_by_the_network_alone(maker):
 
 
 class Plateau(Objective):
-    """A loss that is the same whatever is learnt."""
+    """A loss that is the same whatever is learned."""
 
     def __init__(self, level=0.0, projector_dim=8):
         self.level = level

@@ -185,7 +185,7 @@ def test_series_encoder_at_every_length(batch, channels, length, n_fft, max_toke
 
 
 @given(rows=st.integers(1, 3), channels=st.integers(1, 2))
-def test_series_encoder_centres_log_amplitudes(rows, channels):
+def test_series_encoder_centers_log_amplitudes(rows, channels):
     encoder = SeriesEncoder(channels, 30, out_dim=3, hidden_dim=16)
     x = torch.randn(300 * rows, channels, 30)  # more than go through at once
     encoder.start(x)
@@ -217,7 +217,7 @@ def test_decoder_mirrors_the_series_encoder():
     assert encoder.series(reconstruction, 45).shape == x.shape
 
 
-# --------------------------------------------------------------------- vector quantiser
+# --------------------------------------------------------------------- vector quantizer
 
 
 @updates
@@ -380,7 +380,7 @@ def test_epoch_metrics_add_up_batches_and_forget_them():
     assert quantizer.epoch_metrics()["codebook_usage"] == 0
 
 
-# ------------------------------------------------ projector and iterative normalisation
+# ------------------------------------------------ projector and iterative normalization
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def test_embeddings_by_class_and_part(data, tokenizer):
     assert texts == list(groups)
 
 
-def test_classes_differ_in_colour_and_marker():
+def test_classes_differ_in_color_and_marker():
     points = np.random.default_rng(0).normal(size=(40, 2))
     display = EmbeddingDisplay(points, y=np.repeat(np.arange(40), 1)).plot()
     looks = {
@@ -170,7 +170,7 @@ def test_classes_differ_in_colour_and_marker():
     assert len(looks) == 40
 
 
-def test_continuous_values_get_a_colour_bar(data):
+def test_continuous_values_get_a_color_bar(data):
     values = np.linspace(0.5, 2.25, 40)
     display = EmbeddingDisplay.from_arrays(
         data[0][:30], values[:30], test_embeddings=data[0][30:], y_test=values[30:]

@@ -53,7 +53,7 @@ def test_same_as_scipy():
     X, _ = waves(n_timepoints=64)
     ours = STFTTransformer(16, hop_length=4, device="cpu").fit_transform(X)
     transform = ShortTimeFFT(get_window("hann", 16), hop=4, fs=1, phase_shift=None)
-    # scipy's frame p is centred on timepoint p * hop, as ours is.
+    # scipy's frame p is centered on timepoint p * hop, as ours is.
     theirs = transform.stft(X, p0=0, p1=17)
     np.testing.assert_allclose(ours[:, 0] + 1j * ours[:, 1], theirs, atol=1e-12)
 

@@ -1,4 +1,4 @@
-"""SSLVQTokenizer: outputs, objectives, the quantiser's options, learning."""
+"""SSLVQTokenizer: outputs, objectives, the quantizer's options, learning."""
 
 import numpy as np
 import pytest

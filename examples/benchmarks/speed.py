@@ -53,7 +53,7 @@ def fitted_tokenizer(X, ssl, device):
 
 
 def training_series(tokenizer, X):
-    """What ``fit`` trains on: standardised series of whole hops, on the device."""
+    """What ``fit`` trains on: standardized series of whole hops, on the device."""
     return tokenizer._fit_series(X)
 
 
@@ -67,7 +67,7 @@ def fitted_sampler(X, y, device):
 
 
 def bare_step(estimator):
-    """One optimiser step on the module that an estimator trains, as a plain function.
+    """One optimizer step on the module that an estimator trains, as a plain function.
 
     It does what a step of ``fit`` does: forward, loss, backward, gradient clipping,
     fused AdamW, the schedule of the learning rate and the module's own updates.
@@ -146,7 +146,7 @@ def peer_sampler(x):
 
 
 def peer_step(module, loss, lr):
-    """One optimiser step of the peer's; it brings no training loop of its own."""
+    """One optimizer step of the peer's; it brings no training loop of its own."""
     parameters = [p for p in module.train().parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=lr)
 
@@ -192,7 +192,7 @@ def peer_sample(maskgit, n_samples, label, device):
 
 
 def make_series(n_timepoints):
-    """Noisy sums of three waves, each series standardised, and labels."""
+    """Noisy sums of three waves, each series standardized, and labels."""
     rng = np.random.default_rng(0)
     time_axis = np.linspace(0, 1, n_timepoints)
     cycles, phase = rng.uniform([[[2]], [[0]]], [[[20]], [[7]]], (2, N_SERIES, 3))
@@ -220,7 +220,7 @@ def in_turns(functions, repeats, device):
 
 
 def several(step, *batch):
-    """A turn of optimiser steps."""
+    """A turn of optimizer steps."""
 
     def turn():
         for _ in range(STEPS_A_TURN):
@@ -250,7 +250,7 @@ def comparisons(names, turns, work):
 
 
 def measure_stage1(X, y, x, repeats):
-    """Optimiser steps of the tokenizer."""
+    """Optimizer steps of the tokenizer."""
     names = [
         "stage 1 without SSL, batch 128, steps/s",
         "stage 1 with VIbCReg, batch 128, steps/s",
@@ -274,11 +274,11 @@ def measure_encode(X, y, x, repeats):
         peer = peer_sampler(x)
         turns.append(lambda: peer_encode(peer, x))
     turns = in_turns(turns, repeats, x.device)
-    return comparisons(["tokenising, series/s"], turns, len(X))
+    return comparisons(["tokenizing, series/s"], turns, len(X))
 
 
 def measure_stage2(X, y, x, repeats):
-    """Optimiser steps of the sampler; the peer's own step encodes its batch again."""
+    """Optimizer steps of the sampler; the peer's own step encodes its batch again."""
     sampler = fitted_sampler(X, y, x.device)
     classes = torch.tensor(y[:256], device=x.device)
     tokens = torch.tensor(sampler.tokenizer_.encode(X[:256]), device=x.device)

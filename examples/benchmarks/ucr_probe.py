@@ -3,7 +3,7 @@
 Official splits; representations see the training part without labels, with default
 parameters, the same for every data set. Probes are fitted on the training part, their
 penalty chosen there by cross-validation; ``paper`` is the published protocol of
-NC-VQVAE (mean-pooled quantised vectors, linear support vectors with C = 1). Every fit
+NC-VQVAE (mean-pooled quantized vectors, linear support vectors with C = 1). Every fit
 runs in a process of its own, for its peak memory. One JSON line a run; what is in the
 file already is not repeated, so it is safe to stop.
 
@@ -142,12 +142,12 @@ def measure(path, arm, seed, device, threads, slow):
         means = slice(representation.code_dim)
         svc = LinearSVC(C=1.0).fit(train["tokens"][:, means], y_train)
         row["paper"] = svc.score(test["tokens"][:, means], y_test)
-        row |= quantiser_figures(representation, X_train, X_test)
+        row |= quantizer_figures(representation, X_train, X_test)
     return row
 
 
-def quantiser_figures(tokenizer, X_train, X_test):
-    """Perplexity over the training part; reconstruction errors, standardised."""
+def quantizer_figures(tokenizer, X_train, X_test):
+    """Perplexity over the training part; reconstruction errors, standardized."""
     _, counts = np.unique(tokenizer.encode(X_train), return_counts=True)
     share = counts / counts.sum()
 

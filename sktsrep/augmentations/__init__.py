@@ -1,11 +1,11 @@
-"""Random views of a batch of series, vectorised, on the data's device.
+"""Random views of a batch of series, vectorized, on the data's device.
 
 An augmentation is a callable ``series -> series`` of tensors of shape
 ``(batch, channels, timepoints)``; length, dtype and device are kept exactly and every
 row draws its own numbers. They compose as a plain list; a preset's name stands for such
 a list, and any callable of a user's own may stand among them.
 
-Strengths are in units of the series' standard deviation: estimators standardise
+Strengths are in units of the series' standard deviation: estimators standardize
 their data first.
 """
 

@@ -1,4 +1,4 @@
-"""Losses, quantisation and schedules as pure functions of tensors."""
+"""Losses, quantization and schedules as pure functions of tensors."""
 
 from sktsrep.functional.joint_embedding import (
     barlow_twins_terms,

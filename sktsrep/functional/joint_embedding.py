@@ -36,8 +36,8 @@ def _squared_norm_of_product(a, b):
 
 def _standard_deviation(z, eps):
     """Unbiased standard deviation of every feature; defined for a batch of one."""
-    centred = z - z.mean(dim=0)
-    variance = centred.square().sum(dim=0) / max(len(z) - 1, 1)
+    centered = z - z.mean(dim=0)
+    variance = centered.square().sum(dim=0) / max(len(z) - 1, 1)
     return (variance + eps).sqrt()
 
 
@@ -51,7 +51,7 @@ def barlow_twins_terms(z, z_prime, redundancy_weight=5e-3, eps=1e-5):
     .. math:: \sum_i (1 - C_{ii})^2 + \lambda \sum_{i \ne j} C_{ij}^2,\quad
               C = \hat Z^T \hat Z' / B
 
-    where the columns of :math:`\hat Z` are standardised over the batch.
+    where the columns of :math:`\hat Z` are standardized over the batch.
 
     Parameters
     ----------
@@ -80,10 +80,10 @@ def barlow_twins_terms(z, z_prime, redundancy_weight=5e-3, eps=1e-5):
     """
     batch = len(z)
 
-    def standardise(x):
+    def standardize(x):
         return (x - x.mean(dim=0)) / (x.var(dim=0, correction=0) + eps).sqrt()
 
-    z, z_prime = standardise(z), standardise(z_prime)
+    z, z_prime = standardize(z), standardize(z_prime)
     diagonal = (z * z_prime).mean(dim=0)  # (features,)
     total = _squared_norm_of_product(z, z_prime) / batch**2
     off_diagonal = (total - diagonal.square().sum()).clamp(min=0)
@@ -135,9 +135,9 @@ def vicreg_terms(
 
     def covariance(x):
         batch, features = x.shape
-        centred = (x - x.mean(dim=0)) / math.sqrt(max(batch - 1, 1))
-        variances = centred.square().sum(dim=0)
-        total = _squared_norm_of_product(centred, centred)
+        centered = (x - x.mean(dim=0)) / math.sqrt(max(batch - 1, 1))
+        variances = centered.square().sum(dim=0)
+        total = _squared_norm_of_product(centered, centered)
         return (total - variances.square().sum()).clamp(min=0) / features
 
     return {
@@ -154,13 +154,13 @@ def vibcreg_terms(
     r"""VIbCReg: VICReg with a better conditioned feature decorrelation.
 
     The covariance term is taken on the **correlation** matrix :math:`C`, whose columns
-    are centred by the batch mean and divided by their l2 norm, and averaged over the
+    are centered by the batch mean and divided by their l2 norm, and averaged over the
     :math:`F^2` entries: :math:`\sum_{i \ne j} C_{ij}^2 / F^2`.
 
     Parameters
     ----------
     z, z_prime : Tensor of shape (batch, features)
-        Projections of two views, after iterative normalisation.
+        Projections of two views, after iterative normalization.
     invariance_weight, variance_weight, covariance_weight : float
         Weights of the three terms; those of both branches are summed.
 
@@ -183,9 +183,9 @@ def vibcreg_terms(
     """
 
     def decorrelation(x):
-        centred = x - x.mean(dim=0)
+        centered = x - x.mean(dim=0)
         # Rounding of a constant column must not pass for correlation.
-        unit = F.normalize(centred, dim=0, eps=1e-4)
+        unit = F.normalize(centered, dim=0, eps=1e-4)
         diagonal = unit.square().sum(dim=0)
         total = _squared_norm_of_product(unit, unit)
         return (total - diagonal.square().sum()).clamp(min=0) / x.shape[1] ** 2
@@ -240,7 +240,7 @@ def byol_terms(prediction, prediction_prime, target, target_prime):
 
 
 def nt_xent_terms(z, z_prime, temperature=0.5):
-    r"""SimCLR: normalised-temperature cross-entropy over all pairs of the batch.
+    r"""SimCLR: normalized-temperature cross-entropy over all pairs of the batch.
 
     Each of the :math:`2B` projections must find its partner among the other
     :math:`2B - 1` by cosine similarity divided by the temperature.
@@ -284,7 +284,7 @@ def iterative_normalization(z, n_iterations=5, eps=1e-5):
     Parameters
     ----------
     z : Tensor of shape (..., batch, features)
-        Features to centre and decorrelate over the batch; leading axes are apart.
+        Features to center and decorrelate over the batch; leading axes are apart.
     n_iterations : int
         Newton iterations; more come nearer to full whitening.
     eps : float
@@ -293,7 +293,7 @@ def iterative_normalization(z, n_iterations=5, eps=1e-5):
     Returns
     -------
     whitened : Tensor of shape (..., batch, features)
-        The batch, centred and whitened.
+        The batch, centered and whitened.
     mean : Tensor of shape (..., features)
         Batch mean.
     whitening : Tensor of shape (..., features, features)
@@ -314,19 +314,19 @@ def iterative_normalization(z, n_iterations=5, eps=1e-5):
     """
     batch, features = z.shape[-2:]
     mean = z.mean(dim=-2)
-    centred = z - mean.unsqueeze(-2)
+    centered = z - mean.unsqueeze(-2)
     identity = torch.eye(features, dtype=z.dtype, device=z.device)
-    covariance = centred.mT @ centred / batch + eps * identity
+    covariance = centered.mT @ centered / batch + eps * identity
     # The iteration converges for matrices of norm below one: divide by the trace.
     trace = covariance.diagonal(dim1=-2, dim2=-1).sum(dim=-1)[..., None, None]
-    normalised = covariance / trace
+    normalized = covariance / trace
     root = identity.expand_as(covariance)
     # The coupled form: stable for any number of iterations, unlike the paper's.
     for _ in range(n_iterations):
-        step = 1.5 * identity - 0.5 * (root @ normalised)
-        normalised, root = normalised @ step, step @ root
+        step = 1.5 * identity - 0.5 * (root @ normalized)
+        normalized, root = normalized @ step, step @ root
     whitening = root / trace.sqrt()
-    return centred @ whitening, mean, whitening
+    return centered @ whitening, mean, whitening
 
 
 def cosine_momentum(progress, base=0.99):
@@ -356,13 +356,13 @@ def cosine_momentum(progress, base=0.99):
 
 
 def effective_rank(covariance):
-    """Exponential of the entropy of the normalised singular values (RankMe).
+    """Exponential of the entropy of the normalized singular values (RankMe).
 
     Parameters
     ----------
     covariance : Tensor of shape (features, features)
         Covariance of the features; its eigenvalues' roots are the singular values of
-        the centred data.
+        the centered data.
 
     Returns
     -------

@@ -180,7 +180,7 @@ def sample_categorical(logits, *, generator=None):
     Parameters
     ----------
     logits : Tensor of shape (..., n_codes)
-        Unnormalised log probabilities.
+        Unnormalized log probabilities.
     generator : torch.Generator, default=None
         Source of the random numbers; None is torch's global one.
 

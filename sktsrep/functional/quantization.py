@@ -1,4 +1,4 @@
-"""Vector quantisation: lookup, losses and use of the codes."""
+"""Vector quantization: lookup, losses and use of the codes."""
 
 import torch
 import torch.nn.functional as F
@@ -94,12 +94,12 @@ def commitment_loss(z, z_q):
 
 
 def orthogonal_loss(codebook):
-    r"""Orthogonal regularisation :math:`\|\hat E \hat E^T - I\|_F^2 / K^2`.
+    r"""Orthogonal regularization :math:`\|\hat E \hat E^T - I\|_F^2 / K^2`.
 
     Parameters
     ----------
     codebook : Tensor of shape (n_codes, dim)
-        Codes; their l2-normalised rows are :math:`\hat E`.
+        Codes; their l2-normalized rows are :math:`\hat E`.
 
     Returns
     -------

@@ -24,7 +24,7 @@ def stft(x, n_fft, hop_length, window):
     Returns
     -------
     Tensor of shape (batch, channels, n_fft // 2 + 1, frames), complex
-        With ``frames = 1 + ceil(timepoints / hop_length)``; frame ``i`` is centred on
+        With ``frames = 1 + ceil(timepoints / hop_length)``; frame ``i`` is centered on
         timepoint ``i * hop_length``.
 
     Examples

@@ -321,8 +321,8 @@ def mmd(X, Y, gamma=None, *, unbiased=False, return_floor=False, random_state=0)
     """
     real, generated = (flatten(x) for x in check_pair(X, Y, names=("X", "Y")))
     # The kernel multiplies out squares: far from the origin they would cancel.
-    centre = real.mean(axis=0)
-    real, generated = real - centre, generated - centre
+    center = real.mean(axis=0)
+    real, generated = real - center, generated - center
     rng = check_random_state(random_state)
     if gamma is None:
         gamma = _median_gamma(real, rng)

@@ -20,12 +20,12 @@ def _check_embeddings(Z, name="Z"):
 
 
 def effective_rank(Z):
-    """Exponential of the entropy of the normalised singular values (RankMe).
+    """Exponential of the entropy of the normalized singular values (RankMe).
 
     Parameters
     ----------
     Z : array-like of shape (n_samples, n_features)
-        Embeddings of two series or more; they are centred first.
+        Embeddings of two series or more; they are centered first.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def effective_rank(Z):
 
     Notes
     -----
-    RankMe [2]_ does not centre: on embeddings with a large mean, its figures are lower.
+    RankMe [2]_ does not center: on embeddings with a large mean, its figures are lower.
     It depends on the number of series and the scale of the features.
 
     References

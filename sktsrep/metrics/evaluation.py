@@ -166,7 +166,7 @@ def evaluate_representation(
         Labels, of one task or of several.
     probes : dict of str to classifier, default=None
         None is logistic regression and linear SVC, their C chosen by three inner
-        folds, and 5 nearest neighbours, all on standardised features.
+        folds, and 5 nearest neighbors, all on standardized features.
     n_shots : sequence of int, default=(1, 5)
         For each, the nearest class mean from that many labelled series a class (all of
         a class that has fewer), the mean of 20 draws. The scaling sees all series of
@@ -331,7 +331,7 @@ def evaluate_samples(
         when it knows classes, ``y``.
     X_train, X_test : array-like of shape (n_samples, n_timepoints) or (n_samples, \
             n_channels, n_timepoints)
-        Real series: those that the sampler learnt from, and others.
+        Real series: those that the sampler learned from, and others.
     y_train, y_test : array-like of shape (n_samples,), default=None
         Their classes, both or neither; needed for inception score and classification
         accuracy scores, the latter only of samplers that know classes.

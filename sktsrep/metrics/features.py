@@ -80,7 +80,7 @@ class RandomConvolutionFeatures(
     Each kernel has 9 Gaussian weights over all channels and a dilation between 1 and
     what the series holds, and gives two features: the mean over time of what exceeds
     its bias (a random quantile of its output on the data of ``fit``), and the maximum,
-    after ROCKET [1]_. Features are standardised by the data of ``fit``.
+    after ROCKET [1]_. Features are standardized by the data of ``fit``.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class RandomConvolutionFeatures(
     weights_ : ndarray of shape (n_kernels, n_channels, 9)
         Kernels, of unit norm.
     dilations_ : ndarray of shape (n_kernels,)
-        Timepoints between neighbouring weights.
+        Timepoints between neighboring weights.
     biases_ : ndarray of shape (n_kernels,)
         Thresholds.
     n_features_in_ : int

@@ -192,7 +192,7 @@ def mutual_information(
     labels : array-like of shape (n_samples,)
         Label of each series.
     base : float, default=e
-        Of the logarithm, above 1; without effect on the normalised one.
+        Of the logarithm, above 1; without effect on the normalized one.
     normalized : bool, default=False
         Whether to divide by the mean of both entropies.
     correction : {"miller_madow"} or None, default=None
@@ -203,12 +203,12 @@ def mutual_information(
     Returns
     -------
     float
-        0 for independence; 1 (normalised) when each determines the other.
+        0 for independence; 1 (normalized) when each determines the other.
 
     Raises
     ------
     ValueError
-        When normalised and neither varies.
+        When normalized and neither varies.
 
     See Also
     --------
@@ -236,7 +236,7 @@ def mutual_information(
     if not normalized:
         return float(information / math.log(base))
     if sum(entropies) == 0:
-        raise ValueError("All codes and all labels are equal: nothing to normalise by.")
+        raise ValueError("All codes and all labels are equal: nothing to normalize by.")
     return float(information / np.mean(entropies))
 
 

@@ -1,4 +1,4 @@
-"""Scores of samples by models: classifiers, regressors, nearest neighbours."""
+"""Scores of samples by models: classifiers, regressors, nearest neighbors."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -206,7 +206,7 @@ def _lagged(series, n_lags):
 
 
 def predictive_score(X_real, X_generated, *, regressor=None, n_lags=10):
-    """Error on real series of a one-step forecast learnt from generated ones.
+    """Error on real series of a one-step forecast learned from generated ones.
 
     Parameters
     ----------
@@ -259,7 +259,7 @@ def memorization_ratio(X_train, X_test, X_generated, *, metric="euclidean"):
     ----------
     X_train : array-like of shape (n_samples, n_timepoints) or (n_samples, \
             n_channels, n_timepoints)
-        What the sampler learnt from.
+        What the sampler learned from.
     X_test : array-like
         Real series that it did not see.
     X_generated : array-like

@@ -60,9 +60,9 @@ def marginal_difference(X_real, X_generated, *, return_floor=False, random_state
 
 def _autocorrelation(series, n_lags):
     """Mean autocorrelation (n_channels, n_lags) at lags 1 to ``n_lags``."""
-    centred = series - series.mean(axis=-1, keepdims=True)
+    centered = series - series.mean(axis=-1, keepdims=True)
     n_timepoints = series.shape[-1]
-    spectrum = np.abs(np.fft.rfft(centred, 2 * n_timepoints)) ** 2
+    spectrum = np.abs(np.fft.rfft(centered, 2 * n_timepoints)) ** 2
     covariance = np.fft.irfft(spectrum.mean(axis=0), 2 * n_timepoints)
     variance = covariance[:, :1]
     scale = np.square(series).mean(axis=(0, 2))[:, None] * n_timepoints

@@ -1,4 +1,4 @@
-"""Projector, its last normalisation, and moving-average target network."""
+"""Projector, its last normalization, and moving-average target network."""
 
 import copy
 import itertools
@@ -12,7 +12,7 @@ __all__ = ["IterNorm", "MovingAverage", "Projector"]
 
 
 class IterNorm(nn.Module):
-    """Iterative normalisation: whitening by Newton's method, with running averages.
+    """Iterative normalization: whitening by Newton's method, with running averages.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class IterNorm(nn.Module):
 
 
 class Projector(nn.Sequential):
-    """Linear layers with batch normalisation and ReLU in between.
+    """Linear layers with batch normalization and ReLU in between.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class Projector(nn.Sequential):
         *inner, last = itertools.pairwise(dims)
         layers = []
         for n_in, n_out in inner:
-            # The normalisation's shift makes a bias useless.
+            # The normalization's shift makes a bias useless.
             layers += [nn.Linear(n_in, n_out, bias=False)]
             layers += [nn.BatchNorm1d(n_out), nn.ReLU()]
         layers.append(nn.Linear(*last))

@@ -13,7 +13,7 @@ def pool(x):
     Parameters
     ----------
     x : Tensor of shape (batch, channels, time)
-        Feature map. ``amax`` shares the gradient among ties, which a quantised map is
+        Feature map. ``amax`` shares the gradient among ties, which a quantized map is
         full of; otherwise rounding would decide where it goes.
 
     Returns
@@ -64,7 +64,7 @@ def summarize_latent(x):
     Parameters
     ----------
     x : Tensor of shape (batch, channels, time)
-        Latent or quantised map. Quarters of fewer than four positions, or of a number
+        Latent or quantized map. Quarters of fewer than four positions, or of a number
         that four does not divide, overlap.
 
     Returns

@@ -1,4 +1,4 @@
-"""Vector quantiser."""
+"""Vector quantizer."""
 
 import torch
 import torch.nn.functional as F
@@ -95,12 +95,12 @@ class VectorQuantizer(nn.Module):
         return codebook_lookup(z.movedim(1, -1), self.codebook)
 
     def forward(self, z):
-        """Quantise (batch, dim, tokens); also the tokens and the loss terms."""
+        """Quantize (batch, dim, tokens); also the tokens and the loss terms."""
         # Distances and averages need the precision, and predicting has it.
         with torch.autocast(z.device.type, enabled=False):
-            return self._quantise(z.float())
+            return self._quantize(z.float())
 
-    def _quantise(self, z):
+    def _quantize(self, z):
         tokens = self.encode(z.detach())
         z_q = self.lookup(tokens)
         losses = {"commitment_loss": self.commitment_weight * commitment_loss(z, z_q)}

@@ -54,7 +54,7 @@ class STFT(nn.Module):
 
 
 class SeriesEncoder(nn.Module):
-    """From standardised series to a latent map: STFT, then :class:`Encoder`.
+    """From standardized series to a latent map: STFT, then :class:`Encoder`.
 
     Every frequency bin's real and imaginary parts and its log amplitude are channels of
     a convolution over the frames. Linear in the series, the parts are blind to what has
@@ -82,7 +82,7 @@ class SeriesEncoder(nn.Module):
     log_mean : Tensor of shape (in_channels / 2, 1)
         Mean log amplitudes of the training data, set by :meth:`start`.
     n_latent_features : int
-        Features that summarise a map of ``out_dim`` channels.
+        Features that summarize a map of ``out_dim`` channels.
     n_features : int
         Features of :meth:`embed`.
 
@@ -129,7 +129,7 @@ class SeriesEncoder(nn.Module):
 
     @torch.no_grad()
     def start(self, x):
-        """Learn the mean log amplitudes of standardised series (rows, channels, time).
+        """Learn the mean log amplitudes of standardized series (rows, channels, time).
 
         Left in, they would be the same large number in every frame of every series.
         """
@@ -144,7 +144,7 @@ class SeriesEncoder(nn.Module):
         return self.scale * self.stft(x).flatten(start_dim=1, end_dim=2)
 
     def log_amplitudes(self, spectrogram):
-        """(batch, in_channels, frames) -> (batch, bins, frames), centred.
+        """(batch, in_channels, frames) -> (batch, bins, frames), centered.
 
         Common logarithms, with a floor at 1e-4 of white noise of variance 1.
         """
@@ -163,7 +163,7 @@ class SeriesEncoder(nn.Module):
         return [log_amplitudes, *self.encoder.activations(inputs)]
 
     def embed(self, x):
-        """All activations, summarised over time: (batch, n_features)."""
+        """All activations, summarized over time: (batch, n_features)."""
         return self.summarize(self.activations(x))
 
     @staticmethod

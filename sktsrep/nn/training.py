@@ -14,7 +14,7 @@ __all__ = ["EmbeddingMonitor", "TrainingModule"]
 class TrainingModule(nn.Module):
     """A network that knows its own loss: ``forward`` returns the terms of one batch.
 
-    The sum of the terms whose name ends in ``_loss`` is minimised; the others are only
+    The sum of the terms whose name ends in ``_loss`` is minimized; the others are only
     recorded.
     """
 
@@ -22,7 +22,7 @@ class TrainingModule(nn.Module):
         """Set what depends on data (such as a codebook) before the first step."""
 
     def after_step(self, progress):
-        """Update what is not learnt by gradient; ``progress`` runs from 0 to 1."""
+        """Update what is not learned by gradient; ``progress`` runs from 0 to 1."""
 
     def parts_to_compile(self):
         """Modules worth :func:`torch.compile`: blocks that recur."""

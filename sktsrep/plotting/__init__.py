@@ -2,7 +2,7 @@
 
 A display holds the data of a picture. It is built by ``from_estimator`` or from arrays,
 and ``plot(ax=None)`` draws it, on the axes given or in a new figure, and keeps them as
-``ax_`` and ``figure_``. Colours are Okabe and Ito's; what they tell, markers, dashes or
+``ax_`` and ``figure_``. Colors are Okabe and Ito's; what they tell, markers, dashes or
 titles tell too.
 """
 

@@ -1,4 +1,4 @@
-"""What the displays share: colours, panels, and axes in the user's units."""
+"""What the displays share: colors, panels, and axes in the user's units."""
 
 import math
 
@@ -18,8 +18,8 @@ __all__ = [
     "time_axis",
 ]
 
-# Okabe and Ito's palette, which colour-blind readers tell apart. Black is for the data,
-# and paper swallows yellow. The numbers of colours, markers and dashes have no common
+# Okabe and Ito's palette, which color-blind readers tell apart. Black is for the data,
+# and paper swallows yellow. The numbers of colors, markers and dashes have no common
 # divisor, so that their combinations repeat late.
 BLACK, BLUE, VERMILION = "#000000", "#0072B2", "#D55E00"
 _COLORS = [BLUE, "#E69F00", "#009E73", "#CC79A7", "#56B4E9", VERMILION]
@@ -34,12 +34,12 @@ def _cycle(values, i):
 
 
 def marker_styles(i):
-    """Colour and marker of the i-th class."""
+    """Color and marker of the i-th class."""
     return {"color": _cycle(_COLORS, i), "marker": _cycle(_MARKERS, i)}
 
 
 def line_styles(i):
-    """Colour and dashes of the i-th line."""
+    """Color and dashes of the i-th line."""
     return {"color": _cycle(_COLORS, i), "linestyle": _cycle(_DASHES, i)}
 
 

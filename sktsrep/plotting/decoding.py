@@ -137,10 +137,10 @@ def _masked_after(schedule, n_steps, n_tokens):
 class DecodingDisplay:
     """How a series appears step by step in iterative decoding.
 
-    The upper panel has a row for every step and a cell for every token: coloured by its
+    The upper panel has a row for every step and a cell for every token: colored by its
     code once it is settled, white and crossed out while it is masked. Below, the series
     decoded after some of the steps: settled stretches as a solid line, the first guess
-    of the others dashed on grey.
+    of the others dashed on gray.
 
     Parameters
     ----------
@@ -284,8 +284,8 @@ class DecodingDisplay:
         if self.series is None:
             return np.arange(n_tokens + 1) - 0.5, "token"
         last = self.series.shape[-1] - 1
-        centres = np.linspace(0, last, n_tokens)
-        between = (centres[:-1] + centres[1:]) / 2
+        centers = np.linspace(0, last, n_tokens)
+        between = (centers[:-1] + centers[1:]) / 2
         edges = np.concatenate([[0], between, [last]])
         return time_axis(edges, self.sampling_rate)
 
@@ -294,12 +294,12 @@ class DecodingDisplay:
         settled = np.ma.masked_array(self.codes, self.masks)
         ax.pcolormesh(edges, steps, settled, cmap="viridis", edgecolors="white")
         step, token = np.nonzero(self.masks)
-        centres = (edges[:-1] + edges[1:]) / 2
-        ax.scatter(centres[token], step + 1, marker="x", color="0.6", s=12)
+        centers = (edges[:-1] + edges[1:]) / 2
+        ax.scatter(centers[token], step + 1, marker="x", color="0.6", s=12)
         ax.set_ylim(steps[-1], steps[0])
         ax.yaxis.get_major_locator().set_params(integer=True)
         ax.set_ylabel("step")
-        ax.set_title("tokens: colour is the code, x is still masked", **SMALL_TITLE)
+        ax.set_title("tokens: color is the code, x is still masked", **SMALL_TITLE)
 
     def _plot_series(self, ax, step, channel, edges):
         values, masked = self.series[step, channel], self.masks[step]

@@ -59,7 +59,7 @@ class EmbeddingDisplay:
     points : ndarray of shape (n_samples, 2)
         Where the samples are drawn.
     y : ndarray of shape (n_samples,) or None, default=None
-        Classes, by colour and marker; continuous values by a colour bar.
+        Classes, by color and marker; continuous values by a color bar.
     is_test : ndarray of shape (n_samples,), bool, or None, default=None
         True for test data, drawn as open markers.
     axis_names : tuple of str, default=("component 1", "component 2")
@@ -74,7 +74,7 @@ class EmbeddingDisplay:
 
     Notes
     -----
-    t-SNE, UMAP and densMAP show neighbourhoods: their axes have no unit, and neither
+    t-SNE, UMAP and densMAP show neighborhoods: their axes have no unit, and neither
     distances between groups nor (but for densMAP) the groups' sizes mean much.
 
     Examples
@@ -221,7 +221,7 @@ class EmbeddingDisplay:
         return self
 
     def _graded(self):
-        """Name, rows and colours of every part, for a continuous ``y``."""
+        """Name, rows and colors of every part, for a continuous ``y``."""
         limits = {"vmin": self.y.min(), "vmax": self.y.max(), "cmap": "viridis"}
         for part, rows in self._parts().items():
             marker = {"marker": "^" if part == "test" else "o"}

@@ -129,7 +129,7 @@ class SpectrogramDisplay:
         ax : matplotlib Axes or None, default=None
             Where; None makes a figure.
         cmap : str or matplotlib Colormap, default="cividis"
-            Colours of the values.
+            Colors of the values.
 
         Returns
         -------
