@@ -1,11 +1,12 @@
 """
-=========================
+======================
 What is a model worth?
-=========================
+======================
 
 Representations and samples of GunPoint (50 training and 150 test series of 150
-timepoints, two classes), each beside what it has to be better than: majority vote, the
-raw series and an untrained network for representations; real series for samples.
+timepoints, two classes), each beside its reference. Representations should beat a
+majority vote, the raw series and an untrained network; samples should come close to
+real series.
 """
 
 import time
@@ -39,9 +40,9 @@ X_test, y_test = load_gunpoint(split="test", return_type="numpy2d")
 # %%
 # Representations
 # ---------------
-# In every fold the encoder is trained anew, without labels; its probes then see the
-# labels of the fold's training part. Test series are split here because the training
-# part, 50 series, is left for the sampler.
+# In each fold, a new encoder is trained without labels; the probes then see the labels
+# of the fold's training part. The folds split the test part, because the sampler below
+# needs the 50 training series.
 
 table = evaluate_representation(
     SSLEncoder(max_epochs=60, random_state=0), X_test, y_test, cv=3
@@ -51,19 +52,20 @@ print(table.round(3).to_string(index=False))
 # %%
 # Tokens
 # ------
-# How many codes are really in use, and what they tell about the class.
+# How many codes are really in use, and how much a token tells about the class.
 
 tokenizer = SSLVQTokenizer(max_epochs=300, random_state=0).fit(X_train)
 tokens = tokenizer.encode(X_test)
 print(f"\nperplexity of {len(tokenizer.codebook_)} codes: {perplexity(tokens):.1f}")
 for correction in (None, "miller_madow"):
     bits = mutual_information(tokens, y_test, base=2, correction=correction)
-    print(f"bits a token has about the class, correction {correction}: {bits:.3f}")
+    print(f"bits per token about the class, correction {correction}: {bits:.3f}")
 
 # %%
 # Samples
 # -------
-# The floor is what the real training part gets in the place of the samples.
+# The floor is the value of the training part in place of the generated series. Three
+# metrics use the training part themselves; there it is the value of the test part.
 
 sampler = MaskGITSampler(FrozenEstimator(tokenizer), max_epochs=300, random_state=0)
 sampler.fit(X_train, y_train)
@@ -74,21 +76,26 @@ table = evaluate_samples(
 print("\n" + table.round(3).to_string(index=False))
 
 # %%
-# The Frechet distance of the published protocol stands on a supervised network, trained
-# on the training part only. 50 series are fewer than its 128 features: read it beside
-# the floor, not beside a table of figures at another number.
+# The published protocol takes the features of the Frechet distance from a supervised
+# network, which is trained on the training part. The distance is larger for fewer
+# series, and 50 are fewer than the 128 features. Compare it with its floor, not with
+# published values for other numbers of series.
 
 network = FCNClassifier(max_epochs=100, random_state=0).fit(X_train, y_train)
 features = FrozenEstimator(network)
-X_new = sampler.sample(len(y_train), y=y_train, random_state=0)
-distance = frechet_distance(X_test, X_new, features=features, return_floor=True)
+X_generated = sampler.sample(len(y_train), y=y_train, random_state=0)
+distance = frechet_distance(X_test, X_generated, features=features, return_floor=True)
 print(f"\nFCN, accuracy on the test part: {network.score(X_test, y_test):.3f}")
-print(f"Frechet distance on its features: {distance}")
+print(
+    f"Frechet distance on its features: {distance.value:.1f}, floor "
+    f"{distance.floor:.1f}, n = {distance.n}"
+)
 
 # %%
 # Pictures
 # --------
-# The numbers want looking at: embeddings of the test part, and samples beside it.
+# Look behind the numbers: embeddings of both parts, and generated series beside real
+# ones.
 
 EmbeddingDisplay.from_estimator(
     make_pipeline(FrozenEstimator(encoder), StandardScaler()).fit(X_train),

@@ -3,8 +3,8 @@
 Gallery
 =======
 
-Every display on real data, GunPoint: a tokenizer, what it learned, and a sampler of new
-series. The training is short, to show the pictures rather than the best results.
+Every display, on real data (GunPoint): a tokenizer, what it learned, and a sampler of
+new series. Training is short, so the pictures do not show the best results.
 """
 
 from pathlib import Path
@@ -31,9 +31,10 @@ from sktsrep.plotting import (
     SamplesDisplay,
     SpectrogramDisplay,
 )
+from sktsrep.quantizers import EMACodebook
 
 here = Path(__file__).parent if "__file__" in globals() else Path()
-SAMPLING_RATE = 30  # the hand's position, 150 times in 5 seconds
+SAMPLING_RATE = 30  # 150 positions of the hand in 5 seconds
 
 
 def save(display, name):
@@ -42,14 +43,15 @@ def save(display, name):
 
 X_train, y_train = load_gunpoint(split="train", return_type="numpy2d")
 X_test, y_test = load_gunpoint(split="test", return_type="numpy2d")
-tokenizer = SSLVQTokenizer(n_codes=32, max_epochs=200, random_state=0).fit(X_train)
+tokenizer = SSLVQTokenizer(quantizer=EMACodebook(32), max_epochs=200, random_state=0)
+tokenizer.fit(X_train)
 sampler = MaskGITSampler(FrozenEstimator(tokenizer), max_epochs=200, random_state=0)
 sampler.fit(X_train, y_train)
 
 # %%
 # What goes in
 # ------------
-# A spectrogram, and what augmentations do to a series.
+# The spectrogram of a series, and what augmentations do to it.
 
 stft = STFTTransformer(n_fft=16, hop_length=4, output="log_magnitude").fit(X_train)
 spectrogram = SpectrogramDisplay.from_estimator(
@@ -68,7 +70,7 @@ save(views.plot(), "augmentations")
 # %%
 # Training
 # --------
-# Its history, the codebook and the reconstruction of series never seen.
+# The losses, the codebook and the reconstruction of new series.
 
 save(HistoryDisplay.from_estimator(tokenizer).plot(), "history")
 save(CodebookDisplay.from_estimator(tokenizer, X_train).plot(), "codebook")
@@ -80,7 +82,7 @@ save(reconstruction.plot(), "reconstruction")
 # %%
 # Embeddings
 # ----------
-# The same embeddings in four ways; displays draw on axes that they are given.
+# The same embeddings in four projections. Every display can draw on given axes.
 
 embedder = make_pipeline(tokenizer, StandardScaler().fit(tokenizer.transform(X_train)))
 figure, axes = plt.subplots(2, 2, figsize=(10, 8), layout="constrained")
@@ -101,7 +103,8 @@ save(display, "embeddings")
 # %%
 # New series
 # ----------
-# The schedule of the masks, how one series appears, and samples against real series.
+# The mask schedules, the decoding of one series step by step, and generated series
+# beside real ones.
 
 save(MaskScheduleDisplay.from_schedules().plot(), "mask_schedules")
 decoding = DecodingDisplay.from_estimator(

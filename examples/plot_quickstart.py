@@ -3,9 +3,9 @@
 Quickstart
 ==========
 
-The main job on real data, GunPoint (50 training series of 150 timepoints, two classes:
-a hand that draws a gun, or only points): embeddings without labels, a linear probe on
-them, its cross-validation, and new series of each class.
+The main job on real data: embeddings without labels, a linear probe on them, its
+cross-validation, and new series of each class. GunPoint has 50 training series of 150
+timepoints and two classes: a hand draws a gun, or it only points.
 """
 
 import time
@@ -36,8 +36,8 @@ X_test, y_test = load_gunpoint(split="test", return_type="numpy2d")
 # %%
 # Representations
 # ---------------
-# The tokenizer sees no labels. The probe on its embeddings is an ordinary
-# scikit-learn pipeline.
+# The tokenizer sees no labels. The probe on its embeddings is an ordinary scikit-learn
+# pipeline.
 
 
 def linear_probe():
@@ -68,7 +68,8 @@ score = probe.score(tokenizer.transform(X_test), y_test)
 print(f"  {'logistic regression on embeddings':38} {score:.3f}")
 
 # %%
-# The same, cross-validated on the training part: each fold trains its own tokenizer.
+# The same task, cross-validated on the training part: each fold trains its own
+# tokenizer.
 
 pipe = make_pipeline(
     STFTTransformer(), SSLVQTokenizer(max_epochs=200, random_state=0), linear_probe()
@@ -79,7 +80,8 @@ print(f"3-fold cross-validation on the training part: {scores.round(3)}")
 # %%
 # New series
 # ----------
-# The tokenizer is trained already: frozen, it serves the sampler as it is.
+# In a FrozenEstimator, the trained tokenizer is used as it is; otherwise the sampler
+# would train a new one.
 
 sampler = MaskGITSampler(FrozenEstimator(tokenizer), max_epochs=400, random_state=0)
 sampler.set_callbacks(ProgressBar()).fit(X_train, y_train)
@@ -90,8 +92,10 @@ figure, axes = plt.subplots(
 )
 for row, label in zip(axes, labels, strict=True):
     real = X_train[y_train == label]
-    sampled = sampler.sample(len(real), y=label, random_state=0)
-    for ax, series, kind in zip(row, (real, sampled), ("real", "sampled"), strict=True):
+    generated = sampler.sample(len(real), y=label, random_state=0)
+    for ax, kind, series in zip(
+        row, ("real", "generated"), (real, generated), strict=True
+    ):
         ax.plot(series.T, color="C0" if kind == "real" else "C1", lw=0.8, alpha=0.6)
         ax.set_title(f"class {label}, {kind} (n = {len(series)})")
 for ax in axes[-1]:
@@ -99,12 +103,15 @@ for ax in axes[-1]:
 figure.savefig(here / "quickstart_samples.png", dpi=120)
 
 # %%
-# Samples are useful when a classifier trained on them alone knows real series.
+# Generated series are useful if a classifier trained only on them recognizes real ones.
 
-y_new = y_train.repeat(4)
-X_new = sampler.sample(len(y_new), y=y_new, random_state=1)
-score = KNeighborsClassifier(1).fit(X_new, y_new).score(X_test, y_test)
-print(f"1-NN trained on {len(y_new)} sampled series: {score:.3f} on the test part")
+y_generated = y_train.repeat(4)
+X_generated = sampler.sample(len(y_generated), y=y_generated, random_state=1)
+nearest = KNeighborsClassifier(1).fit(X_generated, y_generated)
+score = nearest.score(X_test, y_test)
+print(
+    f"1-NN trained on {len(y_generated)} generated series: {score:.3f} on the test part"
+)
 print(
     f"{time.perf_counter() - start:.0f} s; picture: {here / 'quickstart_samples.png'}"
 )

@@ -1,12 +1,12 @@
 """
-============================
+=======================
 Self-supervised methods
-============================
+=======================
 
-One data set, one encoder, five objectives. Every series holds two steps, up or down, at
-random places in noise; their order is the class. The embeddings never saw a label; the
-accuracy in each title is that of 5 nearest neighbors in the embedding of held-out
-series, and the untrained network is the baseline to beat.
+One data set, one encoder, five objectives. Every series has two steps, up or down, at
+random places in noise; the class is their order. No encoder sees a label. Each title
+gives the accuracy of 5 nearest neighbors on the embeddings of held-out series; the
+untrained network is the baseline to beat.
 """
 
 from pathlib import Path
@@ -30,7 +30,7 @@ rng = np.random.default_rng(0)
 
 
 def two_patterns(n_samples, n_timepoints=128, width=24):
-    """Series with two steps each, and the order of the steps' directions."""
+    """Draw series with two steps each, and the directions of the steps in order."""
     X = 0.3 * rng.normal(size=(n_samples, n_timepoints))
     up = rng.random((n_samples, 2)) < 0.5
     step = np.repeat([-1.0, 1.0], width // 2)
@@ -46,15 +46,15 @@ def two_patterns(n_samples, n_timepoints=128, width=24):
 X_train, y_train = two_patterns(400)
 X_test, y_test = two_patterns(400)
 
-# The default views, shifts in time, mirror what leaves at one end, which would mix up
-# the order of the steps: crops keep it. A window twice the default lets the encoder see
-# both steps at once.
+# The default views are shifts in time. They fill the gap with a reflection, which mixes
+# up the order of the steps; crops keep it. A window twice as long as the default lets
+# the encoder see both steps at once.
 settings = {"n_fft": 16, "augmentations": "crop", "random_state": 0}
-encoders = {"untrained": SSLEncoder(lr=1e-12, max_epochs=1, **settings)}
+encoders = {"untrained": SSLEncoder(max_epochs=0, **settings)}
 encoders |= {name: SSLEncoder(name, max_epochs=25, **settings) for name in OBJECTIVES}
 
 # %%
-# Markers tell the classes apart where colors do not.
+# Markers distinguish the classes for readers who cannot tell the colors apart.
 
 figure, axes = plt.subplots(2, 3, figsize=(12, 8), layout="constrained")
 markers = "o^sD"

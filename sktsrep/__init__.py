@@ -7,11 +7,12 @@ from sktsrep.classifiers import FineTunedClassifier
 from sktsrep.encoders import SSLEncoder
 from sktsrep.fcn import FCNClassifier
 from sktsrep.preprocessing import STFTTransformer
-from sktsrep.samplers import MaskGITSampler
+from sktsrep.samplers import AutoregressiveSampler, MaskGITSampler
 from sktsrep.tokenizers import SSLVQTokenizer
 
 __all__ = [
     "VAE",
+    "AutoregressiveSampler",
     "FCNClassifier",
     "FineTunedClassifier",
     "MaskGITSampler",

@@ -1,13 +1,18 @@
-"""Gaps in series: lines through them, joints, fillings, and tokens they touch."""
+"""Gaps in series: straight lines, joints, fillings, and the tokens they touch."""
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["closest", "interpolate", "join", "tokens_of_times"]
+from sktsrep._device import to_tensor
+from sktsrep.functional import channel_scale
+
+__all__ = ["closest", "interpolate", "join", "places_of_times"]
 
 
 def interpolate(X, mask):
-    """Missing values, as for :func:`join`, on straight lines; 0 where all are.
+    """Replace missing values by straight lines, or by 0 where all are missing.
+
+    Parameters are those of :func:`join`.
 
     Examples
     --------
@@ -20,7 +25,7 @@ def interpolate(X, mask):
 
 
 def closest(X, mask, fillings):
-    """Of several fillings of every series, the one that is closest where it is known.
+    """Choose, for every series, the filling that is closest to its known values.
 
     Parameters
     ----------
@@ -34,7 +39,8 @@ def closest(X, mask, fillings):
     Returns
     -------
     ndarray of the same shape
-        Of the least mean squared difference, every channel in units of its variance.
+        The fillings with the least squared difference, every channel in units of its
+        variance.
 
     Examples
     --------
@@ -42,18 +48,19 @@ def closest(X, mask, fillings):
     >>> closest(X, mask, np.array([[[9.0, 9.0, 7.0]], [[1.0, 2.0, 8.0]]]))
     array([[1., 2., 8.]])
     """
-    scale = X.std(axis=(0, -1), keepdims=True)
-    weight = np.where(mask, 0, 1 / np.where(scale > 0, scale, 1))
+    series = to_tensor(X.reshape(len(X), -1, X.shape[-1]), "cpu").double()
+    scale = channel_scale(series, series.mean(dim=(0, 2)).unsqueeze(1)).numpy()
+    weight = np.where(mask, 0, 1 / scale.reshape(*X.shape[1:-1], 1))
     missed = np.square(weight * (X - fillings))
     missed = missed.reshape(len(fillings), len(X), -1).sum(axis=-1)
     return fillings[missed.argmin(axis=0), np.arange(len(X))]
 
 
 def join(X, mask, filling, reach):
-    """Series with their missing values filled in, without a jump where they meet.
+    """Fill in missing values without a jump where they meet known ones.
 
-    What the filling misses the last known value before a stretch and the first one
-    after it by is added to it, fading linearly.
+    A filling differs from the last known value before a gap and from the first one
+    after it. These differences are added to the filling and fade linearly.
 
     Parameters
     ----------
@@ -64,7 +71,7 @@ def join(X, mask, filling, reach):
     filling : ndarray of the same shape
         Series that are close to ``X`` where it is known.
     reach : float
-        Timepoints over which to fade; a shorter stretch counts instead.
+        Timepoints over which to fade; a shorter gap is faded over its whole length.
 
     Returns
     -------
@@ -78,7 +85,7 @@ def join(X, mask, filling, reach):
     """
     n_timepoints = X.shape[-1]
     time = np.arange(n_timepoints)
-    # Of every timepoint the nearest known ones, -1 and n_timepoints for none.
+    # The nearest known timepoints on both sides; -1 and n_timepoints for none.
     before = np.maximum.accumulate(np.where(mask, -1, time), axis=-1)
     after = np.where(mask, n_timepoints, time)[..., ::-1]
     after = np.minimum.accumulate(after, axis=-1)[..., ::-1]
@@ -93,29 +100,29 @@ def join(X, mask, filling, reach):
     return joined
 
 
-def tokens_of_times(missing, n_tokens):
-    """Which tokens tell of timepoints that are missing.
+def places_of_times(missing, n_places):
+    """Find the places of a latent map that tell of missing timepoints.
 
     Parameters
     ----------
     missing : ndarray of bool of shape (n_samples, n_timepoints)
         True where a value is missing.
-    n_tokens : int
-        Tokens a series.
+    n_places : int
+        Places per series.
 
     Returns
     -------
-    ndarray of bool of shape (n_samples, n_tokens)
+    ndarray of bool of shape (n_samples, n_places)
 
     Examples
     --------
-    >>> tokens_of_times(np.array([[True] + 8 * [False]]), 5).astype(int)
+    >>> places_of_times(np.array([[True] + 8 * [False]]), 5).astype(int)
     array([[1, 1, 0, 0, 0]])
     """
-    # Token i is taken to tell most of what is around i / (n_tokens - 1) of the series,
-    # up to its neighbors' centers. Convolutions and norms reach further, ever weaker.
+    # Place i is centered on i / (n_places - 1) of the series and mostly tells of what
+    # lies between its neighbors' centers. Convolutions and norms reach further, weakly.
     n_timepoints = missing.shape[1]
-    spacing = (n_timepoints - 1) / max(n_tokens - 1, 1)
-    centers = np.arange(n_tokens) * spacing
+    spacing = (n_timepoints - 1) / max(n_places - 1, 1)
+    centers = np.arange(n_places) * spacing
     distance = np.abs(np.arange(n_timepoints)[:, None] - centers)
     return (missing.astype(np.int64) @ (distance <= max(spacing, 1))) > 0

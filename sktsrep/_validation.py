@@ -1,5 +1,7 @@
 """Checks of what users give: series, tokens, labels, masks, counts."""
 
+import sys
+import warnings
 from numbers import Integral
 
 import numpy as np
@@ -8,10 +10,14 @@ from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
 __all__ = [
     "check_mask",
+    "check_n_axes",
     "check_positive_int",
+    "check_series",
     "class_indices",
-    "validate_codes",
+    "validate_beginnings",
     "validate_series",
+    "validate_tokens",
+    "warn_user",
 ]
 
 _FLOATS = [np.float64, np.float32, np.float16]
@@ -38,7 +44,7 @@ def validate_series(estimator, X, y="no_validation", *, reset, allow_nan=False):
     Returns
     -------
     ndarray
-        Of two to four dimensions, floating point; the input's float dtype is kept.
+        Two to four axes, floating point; the float dtype of the input is kept.
 
     Raises
     ------
@@ -66,11 +72,7 @@ def validate_series(estimator, X, y="no_validation", *, reset, allow_nan=False):
     )
     if isinstance(X, tuple):
         X, y = X
-    if X.ndim > 4:
-        raise ValueError(
-            f"Found array with dim {X.ndim}. {name} expected <= 4: (n_samples, "
-            "n_timepoints), (n_samples, n_channels, n_timepoints), or a spectrogram."
-        )
+    check_n_axes(X, name, 4)
     if 0 in X.shape:
         raise ValueError(
             f"Found array with shape {X.shape} while a minimum of 1 is required in "
@@ -86,15 +88,113 @@ def validate_series(estimator, X, y="no_validation", *, reset, allow_nan=False):
     return X if isinstance(y, str) else (X, y)
 
 
-def validate_codes(codes, n_tokens, n_codes):
+def check_series(X, name, n_samples=1):
+    """Check a collection of series that belongs to no estimator.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_timepoints) or (n_samples, n_channels, \
+            n_timepoints)
+        Series.
+    name : str
+        Name of the argument, for errors.
+    n_samples : int
+        Least number of series.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_channels, n_timepoints), float64
+
+    Raises
+    ------
+    ValueError
+        For other numbers of axes, fewer series, NaN and infinity.
+
+    Examples
+    --------
+    >>> check_series([[1, 2]], "X").shape
+    (1, 1, 2)
+    """
+    X = check_array(
+        X,
+        dtype=np.float64,
+        allow_nd=True,
+        ensure_min_samples=n_samples,
+        input_name=name,
+    )
+    check_n_axes(X, name, 3)
+    return X[:, None] if X.ndim == 2 else X
+
+
+def check_n_axes(X, name, most):
+    """Raise ValueError if an array has too many axes for series.
+
+    Parameters
+    ----------
+    X : ndarray
+        Series.
+    name : str
+        Estimator or argument that expected something else.
+    most : {3, 4}
+        3 for series only, 4 where spectrograms are accepted too.
+
+    Examples
+    --------
+    >>> check_n_axes(np.ones((2, 1, 9)), "FCNClassifier", 3)
+    """
+    if X.ndim > most:
+        series = "(n_samples, n_timepoints) or (n_samples, n_channels, n_timepoints)"
+        spectrogram = ", or a spectrogram" if most == 4 else ""
+        raise ValueError(
+            f"Found array with dim {X.ndim}. {name} expected <= {most}: "
+            f"{series}{spectrogram}."
+        )
+
+
+def validate_beginnings(estimator, X):
+    """Check the beginnings of series such as ``fit`` saw.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Has ``sample_shape_``.
+    X : array-like of shape (n_samples, ..., n_known)
+        Beginnings, at most as long as the series.
+
+    Returns
+    -------
+    ndarray
+        The float dtype of the input is kept.
+
+    Raises
+    ------
+    ValueError
+        For other axes than those of ``fit``, longer series, NaN or infinity.
+    """
+    X = check_array(X, dtype=_FLOATS, allow_nd=True, input_name="X")
+    *channels, n_most = estimator.sample_shape_
+    if X.ndim != 2 + len(channels) or list(X.shape[1:-1]) != channels:
+        raise ValueError(
+            f"X has samples of shape {X.shape[1:]}, but {type(estimator).__name__} is "
+            f"expecting beginnings of samples of shape {estimator.sample_shape_}."
+        )
+    if not 1 <= X.shape[-1] <= n_most:
+        raise ValueError(
+            f"X has {X.shape[-1]} values per series, but {type(estimator).__name__} is "
+            f"expecting 1 to {n_most}."
+        )
+    return X
+
+
+def validate_tokens(tokens, n_tokens, n_codes):
     """Check tokens against the size of a codebook.
 
     Parameters
     ----------
-    codes : array-like of shape (n_samples, n_tokens)
-        Integers; floats without fraction pass.
+    tokens : array-like of shape (n_samples, n_tokens)
+        Integers; floats without a fraction pass.
     n_tokens : int or None
-        Tokens a series; None for any.
+        Tokens per series; None for any.
     n_codes : int or None
         Size of the codebook; None for any.
 
@@ -109,29 +209,29 @@ def validate_codes(codes, n_tokens, n_codes):
 
     Examples
     --------
-    >>> validate_codes([[0.0, 1.0]], n_tokens=2, n_codes=2)
+    >>> validate_tokens([[0.0, 1.0]], n_tokens=2, n_codes=2)
     array([[0, 1]])
     """
-    codes = check_array(codes, input_name="codes")
-    whole = codes.astype(np.int64)
-    if not np.array_equal(whole, codes):
+    tokens = check_array(tokens, input_name="tokens")
+    whole = tokens.astype(np.int64)
+    if not np.array_equal(whole, tokens):
         raise ValueError(
-            "Codes must be integers, got fractions. Series need a tokenizer."
+            "Tokens must be integers, got fractions. Series need a tokenizer."
         )
-    if n_tokens is not None and codes.shape[1] != n_tokens:
+    if n_tokens is not None and tokens.shape[1] != n_tokens:
         raise ValueError(
-            f"codes has {codes.shape[1]} tokens, but {n_tokens} tokens are expected."
+            f"X has {tokens.shape[1]} tokens per series, but {n_tokens} are expected."
         )
     if whole.min() < 0 or (n_codes is not None and whole.max() >= n_codes):
         raise ValueError(
-            f"Codes must lie in [0, {n_codes or 'n_codes'}), got values from "
+            f"Tokens must lie in [0, {n_codes or 'n_codes'}), got values from "
             f"{whole.min()} to {whole.max()}."
         )
     return whole
 
 
 def check_mask(mask, X):
-    """A mask of the missing values of ``X``, as booleans.
+    """Check a mask of the missing values of ``X``; give it as booleans.
 
     Raises
     ------
@@ -157,7 +257,7 @@ def check_mask(mask, X):
 
 
 def class_indices(y):
-    """The classes, and every label's index among them.
+    """Find the classes, and the index of every label among them.
 
     Parameters
     ----------
@@ -172,7 +272,7 @@ def class_indices(y):
     Raises
     ------
     ValueError
-        For continuous labels, or more than one a sample.
+        For continuous labels, or more than one per sample.
 
     Examples
     --------
@@ -188,3 +288,17 @@ def check_positive_int(value, name):
     """Raise ValueError unless an argument is an int of at least 1."""
     if not isinstance(value, Integral) or value < 1:
         raise ValueError(f"{name} must be an int of at least 1, got {value!r} instead.")
+
+
+def warn_user(message, category):
+    """Warn at the line of the user's own code that led here.
+
+    That is the innermost frame outside this package and scikit-learn, whose decorators
+    and meta-estimators stand in between.
+    """
+    level, frame = 1, sys._getframe()
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(
+        ("sktsrep.", "sklearn.")
+    ):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)

@@ -1,115 +1,28 @@
 """Variational auto-encoder of series."""
 
+import functools
 from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.base import _fit_context
-from sklearn.callback import with_callbacks
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_array, check_is_fitted
-from torch import nn
 
-from sktsrep._net import fit_net
+from sktsrep._base import ScoreSamplesMixin, SpectralEstimator
+from sktsrep._device import random_seed, to_tensor
+from sktsrep._fit import training_fit
 from sktsrep._validation import check_positive_int, validate_series
-from sktsrep.base import (
-    ScoreSamplesMixin,
-    SpectralEstimator,
-    all_or_nothing,
-    random_seed,
-    to_tensor,
-)
-from sktsrep.functional import gaussian_kl, gaussian_nll
-from sktsrep.nn import Decoder, EmbeddingMonitor, SeriesEncoder, TrainingModule
+from sktsrep.networks import VariationalAutoencoder
 
 __all__ = ["VAE"]
-
-
-class _VariationalAutoencoder(TrainingModule):
-    """Gaussian encoder and decoder; ``forward`` gives the two parts of the ELBO."""
-
-    def __init__(self, *, latent_dim, beta, n_observed, **backbone):
-        super().__init__()
-        hidden_dim = backbone["hidden_dim"]
-        self.latent_dim = latent_dim
-        self.beta = beta
-        self.n_timepoints = backbone["n_timepoints"]
-        self.n_observed = n_observed
-        self.encoder = SeriesEncoder(out_dim=hidden_dim, **backbone)
-        n_tokens = self.encoder.sizes[-1]
-        self.posterior = nn.Linear(hidden_dim * n_tokens, 2 * latent_dim)
-        self.expand = nn.Sequential(
-            nn.Linear(latent_dim, hidden_dim * n_tokens),
-            nn.Unflatten(1, (hidden_dim, n_tokens)),
-        )
-        self.decoder = Decoder(
-            hidden_dim,
-            hidden_dim,
-            self.encoder.in_channels,
-            self.encoder.sizes[::-1],
-            backbone["n_blocks"],
-        )
-        # One variance for all observations, learned.
-        self.log_variance = nn.Parameter(torch.zeros(()))
-        self.monitor = EmbeddingMonitor(latent_dim)
-
-    def start(self, x):
-        """Take what the encoder needs from the data."""
-        self.encoder.start(x)
-
-    def encode(self, x):
-        """(batch, channels, time) -> mean and log variance (batch, latent_dim)."""
-        latent = self.encoder(x).flatten(start_dim=1)
-        return self.posterior(latent).float().chunk(2, dim=1)
-
-    def decode(self, z):
-        """(batch, latent_dim) -> mean of the series (batch, channels, time)."""
-        spectrogram = self.decoder(self.expand(z)).float()
-        return self.encoder.series(spectrogram, self.n_timepoints)
-
-    def bound_terms(self, x, noise):
-        """Reconstruction and KL divergence, in nats a series, by one draw.
-
-        ``noise`` is standard normal, (batch, latent_dim) or one row for all.
-        """
-        mean, log_variance = self.encode(x)
-        nll = gaussian_nll(
-            *self._observed_and_decoded(x, mean, log_variance, noise),
-            self.log_variance,
-        )
-        self.monitor(mean)
-        return nll, gaussian_kl(mean, log_variance)
-
-    def squared_error(self, x, noise):
-        """Mean squared error of every series, decoded from one draw."""
-        observed, decoded = self._observed_and_decoded(x, *self.encode(x), noise)
-        return (decoded - observed).square().mean(dim=(1, 2))
-
-    def _observed_and_decoded(self, x, mean, log_variance, noise):
-        z = mean + (0.5 * log_variance).exp() * noise  # reparameterization
-        # Timepoints that only fill the last hop are no observations.
-        observed = slice(self.n_observed)
-        return x[..., observed], self.decode(z)[..., observed]
-
-    def forward(self, x):
-        """Loss terms of standardized series (batch, channels, time)."""
-        noise = torch.randn(len(x), self.latent_dim, device=x.device)
-        nll, divergence = self.bound_terms(x, noise)
-        return {
-            "reconstruction_loss": nll.mean(),
-            "divergence_loss": self.beta * divergence.mean(),
-        }
-
-    def epoch_metrics(self):
-        return self.monitor.epoch_metrics()
 
 
 class VAE(ScoreSamplesMixin, SpectralEstimator):
     """Variational auto-encoder with a Gaussian posterior and likelihood [1]_.
 
-    Series are encoded by the tokenizer's convolutions over the time-frequency domain to
-    one latent vector, and decoded from it. The likelihood has one variance for all
-    values: learned, and in the end that which maximizes the bound of the training data.
+    The tokenizer's convolutions over the time-frequency domain encode a series to one
+    latent vector, and decode it. The likelihood has one variance for all values. It is
+    learned, and set at the end to what maximizes the bound of the training data.
 
     Parameters
     ----------
@@ -118,45 +31,43 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
     beta : float, default=1.0
         Weight of the KL divergence; 1 is the evidence lower bound.
     n_fft : int or "auto", default="auto"
-        Length of the STFT's window in timepoints; "auto" is the smallest power of two,
-        from 8 up, that makes no more than 64 hops. Spectrograms bring their own.
+        Length of the STFT's window in timepoints. "auto" is the smallest power of two,
+        from 8 up, that makes no more than 64 hops. Spectrograms have a window already.
     hop_length : int, default=None
-        Timepoints between frames; None is a quarter of ``n_fft``. For spectrograms,
-        as the :class:`~sktsrep.preprocessing.STFTTransformer` had it.
+        Timepoints between frames; None is a quarter of ``n_fft``. Spectrograms need
+        that of their :class:`~sktsrep.preprocessing.STFTTransformer`.
     max_tokens : int, default=32
-        The encoder halves the frames until there are no more than this many tokens.
+        The encoder halves the frames until no more than this many are left. More places
+        reconstruct better and make sequences that are harder to generate.
     hidden_dim : int, default=64
         Channels of the convolutions.
     n_blocks : int, default=2
-        Residual blocks a stage.
+        Residual blocks per stage.
     max_epochs : int or "auto", default="auto"
-        Passes over the data; "auto" makes about 1000 optimizer steps, of large data
-        up to 2500, fourteen passes.
+        Passes over the data; 0 leaves the network untrained. "auto" makes about 1000
+        optimizer steps, and up to 2500 on large data, to reach 14 passes.
     batch_size : int, default=64
-        Series a step.
+        Series per step.
     lr : float, default=1e-3
         Learning rate of AdamW at the start; it falls to zero on a cosine.
     weight_decay : float, default=1e-4
-        Of AdamW.
-    gradient_clip : float, default=1.0
-        Largest norm of the gradient; None for no limit.
-    early_stopping : bool, default=False
-        Whether to stop when the loss of held-out series stops falling, and keep the
-        best weights.
+        Weight decay of AdamW; a codebook has none.
+    early_stopping : bool or int, default=False
+        Whether to hold out some series and stop when their loss no longer falls, with
+        the best weights. An int is the number of epochs to wait; True waits 10.
     validation_fraction : float, default=0.1
-        Share of series held out for it.
-    n_iter_no_change : int, default=10
-        Epochs without a lower validation loss before it stops.
+        Share of series held out for it. Self-supervised losses compare the series of a
+        batch with each other, so hold out a few dozen.
     amp : bool, default=False
-        Forward passes in bfloat16 where torch deems it safe.
+        Whether forward passes run in bfloat16 where torch deems it safe.
     compile : bool, default=False
-        Compile the network's blocks with :func:`torch.compile`.
+        Whether to compile the network's blocks with :func:`torch.compile`.
     device : str or torch.device, default="auto"
-        "auto" is CUDA where there is one.
+        Where to compute; "auto" is CUDA when available.
     random_state : int, RandomState instance or None, default=None
-        Decides weights, batches and draws from the posterior.
+        Decides everything random in ``fit``, and in methods that are given no other.
     verbose : int, default=0
-        Whether to print a line an epoch.
+        Whether to print a line per epoch.
     callbacks : list of skorch callbacks, default=None
         Called during training. Scikit-learn's go to ``set_callbacks``.
 
@@ -165,17 +76,17 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
     net_ : SeriesNet
         The trained skorch net; ``net_.module_`` is the torch module.
     history_ : DataFrame
-        One row an epoch: ``reconstruction_loss`` (at the variance then) and
-        ``divergence_loss`` in nats a (standardized) series; ``effective_rank`` and
+        One row per epoch: ``reconstruction_loss`` (at the variance then) and
+        ``divergence_loss`` in nats per (standardized) series; ``effective_rank`` and
         ``feature_std`` of the posterior means; its duration ``dur`` in seconds.
     n_iter_ : int
         Epochs trained.
     mean_ : ndarray of shape (n_channels, n_timepoints)
-        What is subtracted from series, extended to whole hops: every channel's mean
-        and, of a shape that all training series share, what exceeds ten times the
-        variance around it.
+        Offset that is subtracted from series, extended to whole hops: the channel mean
+        and, where all training series share a shape that would dominate, most of that
+        shape (see :func:`sktsrep.functional.shared_shape`).
     scale_ : ndarray of shape (n_channels, 1)
-        Standard deviation of what is left of the training data, by channel.
+        Standard deviation around the offset, by channel.
     sample_shape_ : tuple of int
         Shape of one sample in ``fit``.
     n_features_in_ : int
@@ -219,10 +130,8 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         batch_size=64,
         lr=1e-3,
         weight_decay=1e-4,
-        gradient_clip=1.0,
         early_stopping=False,
         validation_fraction=0.1,
-        n_iter_no_change=10,
         amp=False,
         compile=False,
         device="auto",
@@ -230,31 +139,29 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         verbose=0,
         callbacks=None,
     ):
+        super().__init__(
+            n_fft=n_fft,
+            hop_length=hop_length,
+            max_tokens=max_tokens,
+            hidden_dim=hidden_dim,
+            n_blocks=n_blocks,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            lr=lr,
+            weight_decay=weight_decay,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            amp=amp,
+            compile=compile,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+            callbacks=callbacks,
+        )
         self.latent_dim = latent_dim
         self.beta = beta
-        self.n_fft = n_fft
-        self.hop_length = hop_length
-        self.max_tokens = max_tokens
-        self.hidden_dim = hidden_dim
-        self.n_blocks = n_blocks
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.gradient_clip = gradient_clip
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.amp = amp
-        self.compile = compile
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
-        self.callbacks = callbacks
 
-    @_fit_context(prefer_skip_nested_validation=False)
-    @all_or_nothing
-    @with_callbacks
+    @training_fit
     def fit(self, X, y=None):
         """Maximize the evidence lower bound; no labels are used.
 
@@ -272,29 +179,29 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         self
         """
         X = validate_series(self, X, reset=True)
-        series = self._fit_series(X)
-        n_observed = series.shape[-1] if X.ndim == 4 else X.shape[-1]
-        seed = random_seed(self.random_state)
-        fit_net(
-            self,
-            _VariationalAutoencoder,
-            dict(latent_dim=self.latent_dim, beta=self.beta, n_observed=n_observed)
-            | self._backbone_params,
-            [series],
-            seed,
+        series, make_encoder = self._fit_series(X)
+        make_network = functools.partial(
+            VariationalAutoencoder,
+            make_encoder=make_encoder,
+            hidden_dim=self.hidden_dim,
+            latent_dim=self.latent_dim,
+            beta=self.beta,
+            n_observed=series.shape[-1] if X.ndim == 4 else X.shape[-1],
         )
-        self._fit_variance(series.cpu(), seed)
+        self._train(make_network, [series])
+        self._fit_variance(series.cpu())
         return self
 
-    def _fit_variance(self, series, seed):
+    def _fit_variance(self, series):
         """Set the likelihood's variance to the mean squared error, its best value.
 
         The steps of a training are too small and too few to bring it there.
         """
         module = self._module
+        seed = random_seed(self.random_state)
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(len(series), module.latent_dim, generator=generator)
-        errors = self._predict_chunks(module.squared_error, series, noise)
+        errors = self._apply_in_chunks(module.squared_error, series, noise)
         with torch.no_grad():
             module.log_variance.fill_(errors.mean().clamp(min=1e-6).log())
 
@@ -303,7 +210,7 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         return self._module.latent_dim
 
     def transform(self, X):
-        """Means of the posterior.
+        """Compute the means of the posterior.
 
         Parameters
         ----------
@@ -315,10 +222,10 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         ndarray of shape (n_samples, latent_dim)
             In the float dtype of ``X``.
         """
-        return self._embed(X, lambda x: self._module.encode(x)[0])
+        return self._embed(lambda x: self._module.encode(x)[0], X)
 
     def inverse_transform(self, X):
-        """Series of latent vectors: the likelihood's mean.
+        """Decode latent vectors into series, the means of the likelihood.
 
         Parameters
         ----------
@@ -328,7 +235,7 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         Returns
         -------
         ndarray
-            Of the sample shape and dtype that ``fit`` saw.
+            Series or spectrograms of the sample shape and dtype that ``fit`` saw.
         """
         check_is_fitted(self)
         X = check_array(X, dtype=np.float32, input_name="X")
@@ -339,7 +246,7 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
                 f"latent_dim={latent_dim} features as input."
             )
         latent = to_tensor(X, "cpu")
-        return self._restore(self._predict_chunks(self._module.decode, latent))
+        return self._restore(self._apply_in_chunks(self._module.decode, latent))
 
     def reconstruct(self, X):
         """Encode to the posterior's means and decode.
@@ -352,14 +259,14 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         Returns
         -------
         ndarray
-            Of the same shape, in the dtype that ``fit`` saw.
+            The same shape, in the dtype that ``fit`` saw.
         """
         X, module = self._check(X), self._module
-        series = self._apply(X, lambda x: module.decode(module.encode(x)[0]))
+        series = self._apply(lambda x: module.decode(module.encode(x)[0]), X)
         return self._restore(series)
 
     def sample(self, n_samples=1, random_state=None):
-        """New series: the likelihood's mean at draws from the prior.
+        """Draw latent vectors from the prior and decode them into new series.
 
         Parameters
         ----------
@@ -380,7 +287,7 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         return self.inverse_transform(latent.numpy())
 
     def score_samples(self, X, n_draws=16, random_state=None):
-        """Evidence lower bound of the log density of every series, in nats.
+        """Compute the evidence lower bound of the log density, in nats.
 
         Parameters
         ----------
@@ -394,8 +301,8 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         Returns
         -------
         ndarray of shape (n_samples,)
-            In the units of ``X``; of spectrograms, the density of their series, which
-            last whole hops. Low for unusual series.
+            Low for unusual series. The density is in the units of ``X``; for
+            spectrograms, it is that of their series, which last whole hops.
         """
         X = self._check(X)
         check_positive_int(n_draws, "n_draws")
@@ -409,6 +316,6 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
             negative = [sum(module.bound_terms(series, noise)) for noise in noises]
             return -torch.stack(negative).double().mean(dim=0)
 
-        bounds = self._apply(X, bound)
+        bounds = self._apply(bound, X)
         # Change of variables: the module sees standardized series.
         return bounds - module.n_observed * float(np.log(self.scale_).sum())

@@ -1,107 +1,68 @@
 """Fine-tuning: a classifier that starts from a pre-trained encoder."""
 
 import copy
-from functools import partial
+import functools
 from numbers import Integral, Real
 
 import torch
-import torch.nn.functional as F
-from sklearn.base import _fit_context
-from sklearn.callback import with_callbacks
-from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
-from sktsrep._net import check_split, fit_net, freeze, resolve_device
+from sktsrep._base import SeriesClassifier, SpectralEstimator, TorchEstimator
+from sktsrep._device import apply_in_chunks, resolve_device, to_tensor
+from sktsrep._fit import fitted_copy, training_fit
+from sktsrep._training import freeze
 from sktsrep._validation import class_indices, validate_series
-from sktsrep.base import (
-    SeriesClassifier,
-    SpectralEstimator,
-    TorchEstimator,
-    all_or_nothing,
-    apply_in_chunks,
-    clone_with_seed,
-    random_seed,
-    to_tensor,
-)
 from sktsrep.encoders import SSLEncoder
-from sktsrep.nn import TrainingModule
+from sktsrep.networks import FineTunedNetwork
 
 __all__ = ["FineTunedClassifier"]
 
 
-class _FineTuned(TrainingModule):
-    """A pre-trained encoder and a linear head on all that it can be summarized to."""
-
-    def __init__(self, *, encoder, n_classes, class_weight):
-        super().__init__()
-        self.encoder = encoder
-        self.norm = nn.LayerNorm(encoder.n_features)
-        self.head = nn.Linear(encoder.n_features, n_classes)
-        self.register_buffer("class_weight", class_weight)
-
-    def logits(self, x):
-        """(batch, channels, time) -> (batch, n_classes)."""
-        features = self.norm(self.encoder.embed(x))
-        # The last bits of a product depend on where in memory a row begins: with the
-        # batch innermost, a series scores the same at every place of a batch.
-        return self.head(features.t().contiguous().t()).float()
-
-    def forward(self, x, y):
-        """Cross-entropy of standardized series and class indices."""
-        nats = F.cross_entropy(self.logits(x), y, weight=self.class_weight)
-        return {"classification_loss": nats}
-
-
 class FineTunedClassifier(SeriesClassifier):
-    """Classifier that trains a pre-trained encoder on, end to end, with labels.
+    """Classifier that trains a pre-trained encoder further, end to end, with labels.
 
     Parameters
     ----------
     encoder : SSLEncoder, SSLVQTokenizer, VAE, FrozenEstimator of one, or None, \
             default=None
-        Where the convolutions start. Fitted, or in a
-        :class:`~sklearn.frozen.FrozenEstimator` (which cloning, as in
-        cross-validation, leaves fitted), its weights are copied: the encoder itself is
-        never changed. Unfitted, a clone is fitted on the training series first. None
-        is ``SSLEncoder()`` on the classifier's device.
+        Where the convolutions start. A fitted encoder in a
+        :class:`~sklearn.frozen.FrozenEstimator` is used as it is: its weights are
+        copied, so it is never changed itself. Of any other encoder, fitted or not, a
+        clone is fitted on the training series first. None is ``SSLEncoder()`` on the
+        classifier's device.
     freeze_epochs : int, default=0
-        Epochs at the start in which the head alone is trained.
+        Epochs at the start in which only the head is trained.
     backbone_rate : float, default=0.1
         Learning rate of the encoder as a multiple of ``lr``.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, as in scikit-learn's classifiers.
     max_epochs : int or "auto", default="auto"
-        Passes over the data; "auto" makes about 500 optimizer steps, of large data
-        up to 1250, fourteen passes.
+        Passes over the data; 0 leaves the network untrained. "auto" makes about 500
+        optimizer steps, and up to 1250 on large data, to reach 14 passes.
     batch_size : int, default=64
-        Series a step.
+        Series per step.
     lr : float, default=1e-3
-        Learning rate of the head at the start; it falls to zero on a cosine.
+        Learning rate of AdamW at the start; it falls to zero on a cosine.
     weight_decay : float, default=1e-4
-        Of AdamW.
-    gradient_clip : float, default=1.0
-        Largest norm of the gradient; None for no limit.
-    early_stopping : bool, default=False
-        Whether to stop when the loss of held-out series stops falling, and keep the
-        best weights.
+        Weight decay of AdamW; a codebook has none.
+    early_stopping : bool or int, default=False
+        Whether to hold out some series and stop when their loss no longer falls, with
+        the best weights. An int is the number of epochs to wait; True waits 10.
     validation_fraction : float, default=0.1
-        Share of series held out for it.
-    n_iter_no_change : int, default=10
-        Epochs without a lower validation loss before it stops.
+        Share of series held out for it. Self-supervised losses compare the series of a
+        batch with each other, so hold out a few dozen.
     amp : bool, default=False
-        Forward passes in bfloat16 where torch deems it safe.
+        Whether forward passes run in bfloat16 where torch deems it safe.
     compile : bool, default=False
-        Compile the network's blocks with :func:`torch.compile`.
+        Whether to compile the network's blocks with :func:`torch.compile`.
     device : str or torch.device, default="auto"
-        "auto" is CUDA where there is one.
+        Where to compute; "auto" is CUDA when available.
     random_state : int, RandomState instance or None, default=None
-        Decides weights and batches.
+        Decides everything random in ``fit``, and in methods that are given no other.
     verbose : int, default=0
-        Whether to print a line an epoch.
+        Whether to print a line per epoch.
     callbacks : list of skorch callbacks, default=None
         Called during training. Scikit-learn's go to ``set_callbacks``.
 
@@ -110,11 +71,11 @@ class FineTunedClassifier(SeriesClassifier):
     net_ : SeriesNet
         The trained skorch net; ``net_.module_`` is the torch module.
     encoder_ : estimator
-        The fitted encoder that training started from; a copy of one given fitted.
+        The fitted encoder that training started from.
     classes_ : ndarray of shape (n_classes,)
         The labels.
     history_ : DataFrame
-        One row an epoch: the loss in nats, and seconds.
+        One row per epoch: the loss in nats, and its duration ``dur`` in seconds.
     n_iter_ : int
         Epochs trained.
     sample_shape_ : tuple of int
@@ -132,13 +93,15 @@ class FineTunedClassifier(SeriesClassifier):
     Examples
     --------
     >>> import numpy as np
+    >>> from sklearn.frozen import FrozenEstimator
     >>> from sktsrep.classifiers import FineTunedClassifier
     >>> from sktsrep.encoders import SSLEncoder
     >>> y = np.arange(20) % 2
     >>> X = np.sin(np.linspace(0, 9, 48) * (1 + y[:, None]) + np.arange(20)[:, None])
     >>> encoder = SSLEncoder(hidden_dim=8, max_epochs=2, random_state=0, device="cpu")
+    >>> pretrained = FrozenEstimator(encoder.fit(X))
     >>> classifier = FineTunedClassifier(
-    ...     encoder.fit(X), max_epochs=20, lr=1e-2, random_state=0, device="cpu"
+    ...     pretrained, max_epochs=20, lr=1e-2, random_state=0, device="cpu"
     ... )
     >>> classifier.fit(X, y).predict_proba(X).shape
     (20, 2)
@@ -165,10 +128,8 @@ class FineTunedClassifier(SeriesClassifier):
         batch_size=64,
         lr=1e-3,
         weight_decay=1e-4,
-        gradient_clip=1.0,
         early_stopping=False,
         validation_fraction=0.1,
-        n_iter_no_change=10,
         amp=False,
         compile=False,
         device="auto",
@@ -176,28 +137,26 @@ class FineTunedClassifier(SeriesClassifier):
         verbose=0,
         callbacks=None,
     ):
+        super().__init__(
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            lr=lr,
+            weight_decay=weight_decay,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            amp=amp,
+            compile=compile,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+            callbacks=callbacks,
+        )
         self.encoder = encoder
         self.freeze_epochs = freeze_epochs
         self.backbone_rate = backbone_rate
         self.class_weight = class_weight
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.gradient_clip = gradient_clip
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.amp = amp
-        self.compile = compile
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
-        self.callbacks = callbacks
 
-    @_fit_context(prefer_skip_nested_validation=False)
-    @all_or_nothing
-    @with_callbacks
+    @training_fit
     def fit(self, X, y):
         """Pre-train if need be, then train head and encoder on labels.
 
@@ -213,62 +172,59 @@ class FineTunedClassifier(SeriesClassifier):
         self
         """
         device = resolve_device(self.device)
+        self._check_encoder()
         X, y = validate_series(self, X, y, reset=True)
         self.classes_, indices = class_indices(y)
         weight = compute_class_weight(
             self.class_weight, classes=self.classes_, y=self.classes_[indices]
         )
-        check_split(self, len(X))
+        self._n_validation(len(X))
         context = self._init_callback_context(max_subtasks=2)
         context.call_on_fit_task_begin(estimator=self)
         self.encoder_ = self._fitted_encoder(X, context.subcontext("encoder"))
-        backbone = copy.deepcopy(self.encoder_.net_.module_.encoder).cpu()
         series = apply_in_chunks(self.encoder_._prepare, device, to_tensor(X, "cpu"))
-        fit_net(
-            self,
-            _FineTuned,
-            dict(
-                encoder=backbone,
-                n_classes=len(self.classes_),
-                class_weight=torch.tensor(weight, dtype=torch.float32),
-            ),
+        make_network = functools.partial(
+            FineTunedNetwork,
+            encoder=copy.deepcopy(self.encoder_.net_.module_.encoder).cpu(),
+            class_weight=torch.tensor(weight, dtype=torch.float32),
+        )
+        self._train(
+            make_network,
             [series.to(device), torch.tensor(indices, device=device)],
-            random_seed(self.random_state),
+            subcontext=functools.partial(context.subcontext, "fine-tuning"),
             param_groups=[("encoder.*", {"lr": self.lr * self.backbone_rate})],
-            open_context=partial(context.subcontext, "fine-tuning"),
             callbacks=freeze("encoder.*", self.freeze_epochs),
         )
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes={})
         return self
 
+    def _check_encoder(self):
+        """Refuse what is no encoder before any work."""
+        inner = getattr(self.encoder, "estimator", self.encoder)
+        if self.encoder is not None and not isinstance(inner, SpectralEstimator):
+            raise TypeError(
+                "encoder must be an SSLEncoder, SSLVQTokenizer or VAE, got a "
+                f"FrozenEstimator of {type(inner).__name__} instead."
+            )
+
     def _fitted_encoder(self, X, context):
-        """A copy of the given encoder where it is fitted, else a fitted clone."""
         encoder = self.encoder
         if encoder is None:
             encoder = SSLEncoder(device=self.device)
-        if isinstance(encoder, FrozenEstimator):
-            encoder = encoder.estimator
-            if not isinstance(encoder, SpectralEstimator):
-                raise TypeError(
-                    "encoder must be an SSLEncoder, SSLVQTokenizer or VAE, got a "
-                    f"FrozenEstimator of {type(encoder).__name__} instead."
-                )
-            check_is_fitted(encoder)
-        try:
-            check_is_fitted(encoder)
-        except NotFittedError:
-            encoder = clone_with_seed(encoder, self.random_state)
-            with context.propagate_callback_context(encoder):
-                return encoder.fit(X)
+        encoder = fitted_copy(encoder, X, self.random_state, context)
         if encoder.sample_shape_ != self.sample_shape_:
             raise ValueError(
                 f"X has samples of shape {self.sample_shape_}, but the encoder was "
                 f"fitted on samples of shape {encoder.sample_shape_}."
             )
-        return copy.deepcopy(encoder)  # it may be fitted again, to other data
+        return encoder
+
+    def _prepare(self, x):
+        """Standardized series, as the encoder sees them."""
+        return self.encoder_._prepare(x)
 
     def predict_proba(self, X):
-        """Probabilities of the classes.
+        """Predict the probabilities of the classes.
 
         Parameters
         ----------
@@ -279,10 +235,7 @@ class FineTunedClassifier(SeriesClassifier):
         -------
         ndarray of shape (n_samples, n_classes)
         """
-        X = self._check(X)
         module = self._module
-
-        def probabilities(x):
-            return module.logits(self.encoder_._prepare(x)).double().softmax(dim=1)
-
-        return self._predict_chunks(probabilities, to_tensor(X, "cpu")).numpy()
+        return self._apply(
+            lambda x: module.logits(x).double().softmax(dim=1), self._check(X)
+        )

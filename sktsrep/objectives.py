@@ -1,9 +1,9 @@
 """Self-supervised objectives: the parameters of a method and its loss terms.
 
-An objective is a scikit-learn parameter object. It names its loss (``terms``) and what
-the network needs for it: the projector's sizes and last normalization, a predictor, a
-moving-average target. :class:`JointEmbedding` builds that network; encoders and
-tokenizers know no method by name.
+An objective is a scikit-learn parameter object. It names its loss (``terms``) and makes
+the network that is trained beside the encoder: by default a projector, its last
+normalization, a predictor and a moving-average target. Encoders and tokenizers know no
+method by name.
 """
 
 from numbers import Integral, Real
@@ -11,7 +11,7 @@ from numbers import Integral, Real
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval
-from torch import nn
+from torch import Tensor, nn
 
 from sktsrep.functional import (
     barlow_twins_terms,
@@ -21,13 +21,18 @@ from sktsrep.functional import (
     vibcreg_terms,
     vicreg_terms,
 )
-from sktsrep.nn import IterNorm, MovingAverage, Pool, Projector, pool
+from sktsrep.nn import (
+    POOL_SIZE,
+    IterNorm,
+    JointEmbedding,
+    ObjectiveNetwork,
+    Projector,
+)
 
 __all__ = [
     "BYOL",
     "OBJECTIVES",
     "BarlowTwins",
-    "JointEmbedding",
     "Objective",
     "SimCLR",
     "VICReg",
@@ -44,31 +49,83 @@ _COUNT = [Interval(Integral, 1, None, closed="left")]
 class Objective(BaseEstimator):
     """Base of all objectives; a new method is one subclass and one loss function.
 
-    Subclasses set their parameters in ``__init__``, ``projector_dim`` among them, and
-    define :meth:`terms`.
+    Subclasses set their parameters in ``__init__`` and define :meth:`terms`. The
+    default network compares projections of pooled feature maps: it needs a
+    ``projector_dim``. A method with parameters of its own, a queue, or losses on
+    positions overrides :meth:`make_network`.
     """
 
-    _parameter_constraints = {"projector_dim": _COUNT}
+    _parameter_constraints: dict = {"projector_dim": _COUNT}
 
-    def make_last_norm(self):
-        """What follows the projector's last layer; None for nothing."""
+    projector_dim: int
+
+    def make_network(self, encoder: nn.Module, n_channels: int) -> ObjectiveNetwork:
+        """Make what is trained beside the encoder.
+
+        Parameters
+        ----------
+        encoder : nn.Module
+            Maps a view (batch, channels, time) to a feature map. The network must not
+            register it as its own.
+        n_channels : int
+            Channels of the feature map.
+
+        Returns
+        -------
+        ObjectiveNetwork
+            Gives the arguments of :meth:`terms`.
+        """
+        dims = [POOL_SIZE * n_channels] + 3 * [self.projector_dim]
+        projector = Projector(dims, self.make_last_norm())
+        has_target = self.target_momentum(0.0) is not None
+        momentum = self.target_momentum if has_target else None
+        return JointEmbedding(encoder, projector, self.make_predictor(), momentum)
+
+    def make_last_norm(self) -> nn.Module | None:
+        """Make what follows the projector's last layer; None for nothing."""
         return None
 
-    def make_predictor(self):
-        """Predictor on top of the projector; None for none."""
+    def make_predictor(self) -> nn.Module | None:
+        """Make the predictor on top of the projector; None for none."""
         return None
 
-    def target_momentum(self, progress):
+    def target_momentum(self, progress: float) -> float | None:
         """Moving-average factor of the target network; None for no target."""
         return None
 
-    def terms(self, z, z_prime):
-        """Loss terms of two views' projections, (batch, projector_dim) each.
+    def terms(self, *compared: Tensor) -> dict[str, Tensor]:
+        """Compute the loss terms of what the network gives.
 
-        With a target network, those of its projections follow. A dict of scalar
-        tensors; names end in ``_loss``, and the sum is minimized.
+        The default network gives two views' projections, (batch, projector_dim) each;
+        with a target network, its two projections follow. The result is a dict of
+        scalar tensors whose names end in ``_loss``; their sum is minimized.
         """
         raise TypeError(f"{type(self).__name__} defines no terms.")
+
+    def losses(
+        self,
+        network: ObjectiveNetwork,
+        z: Tensor,
+        z_prime: Tensor,
+        view: Tensor,
+        view_prime: Tensor,
+    ) -> dict[str, Tensor]:
+        """Compute :meth:`terms` of two feature maps and the views they came from.
+
+        Raises
+        ------
+        ValueError
+            When the name of a term does not end in ``_loss``.
+        """
+        # Correlations and whitening need more than bfloat16's eight bits.
+        with torch.autocast(z.device.type, enabled=False):
+            terms = self.terms(*network(z.float(), z_prime.float(), view, view_prime))
+        if not all(name.endswith("_loss") for name in terms):
+            raise ValueError(
+                f"Names of loss terms must end in '_loss', got {list(terms)} from "
+                f"{type(self).__name__}."
+            )
+        return terms
 
 
 class BarlowTwins(Objective):
@@ -96,11 +153,13 @@ class BarlowTwins(Objective):
         "redundancy_weight": _NON_NEGATIVE,
     }
 
-    def __init__(self, redundancy_weight=5e-3, projector_dim=256):
+    def __init__(
+        self, redundancy_weight: float = 5e-3, projector_dim: int = 256
+    ) -> None:
         self.redundancy_weight = redundancy_weight
         self.projector_dim = projector_dim
 
-    def terms(self, z, z_prime):
+    def terms(self, z: Tensor, z_prime: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
         """See :func:`sktsrep.functional.barlow_twins_terms`."""
         return barlow_twins_terms(z, z_prime, self.redundancy_weight)
 
@@ -139,20 +198,20 @@ class VICReg(Objective):
 
     def __init__(
         self,
-        invariance_weight=25.0,
-        variance_weight=25.0,
-        covariance_weight=1.0,
-        projector_dim=256,
-    ):
+        invariance_weight: float = 25.0,
+        variance_weight: float = 25.0,
+        covariance_weight: float = 1.0,
+        projector_dim: int = 256,
+    ) -> None:
         self.invariance_weight = invariance_weight
         self.variance_weight = variance_weight
         self.covariance_weight = covariance_weight
         self.projector_dim = projector_dim
 
-    def _weights(self):
+    def _weights(self) -> tuple[float, float, float]:
         return self.invariance_weight, self.variance_weight, self.covariance_weight
 
-    def terms(self, z, z_prime):
+    def terms(self, z: Tensor, z_prime: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
         """See :func:`sktsrep.functional.vicreg_terms`."""
         return vicreg_terms(z, z_prime, *self._weights())
 
@@ -194,24 +253,24 @@ class VIbCReg(VICReg):
 
     def __init__(
         self,
-        invariance_weight=25.0,
-        variance_weight=25.0,
-        covariance_weight=200.0,
-        n_iterations=5,
-        group_size=64,
-        projector_dim=256,
-    ):
+        invariance_weight: float = 25.0,
+        variance_weight: float = 25.0,
+        covariance_weight: float = 200.0,
+        n_iterations: int = 5,
+        group_size: int = 64,
+        projector_dim: int = 256,
+    ) -> None:
         super().__init__(
             invariance_weight, variance_weight, covariance_weight, projector_dim
         )
         self.n_iterations = n_iterations
         self.group_size = group_size
 
-    def make_last_norm(self):
-        """Iterative normalization."""
+    def make_last_norm(self) -> nn.Module:
+        """Make the iterative normalization."""
         return IterNorm(self.projector_dim, self.n_iterations, self.group_size)
 
-    def terms(self, z, z_prime):
+    def terms(self, z: Tensor, z_prime: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
         """See :func:`sktsrep.functional.vibcreg_terms`."""
         return vibcreg_terms(z, z_prime, *self._weights())
 
@@ -244,20 +303,27 @@ class BYOL(Objective):
         "similarity_weight": _NON_NEGATIVE,
     }
 
-    def __init__(self, momentum=0.99, similarity_weight=1.0, projector_dim=256):
+    def __init__(
+        self,
+        momentum: float = 0.99,
+        similarity_weight: float = 1.0,
+        projector_dim: int = 256,
+    ) -> None:
         self.momentum = momentum
         self.similarity_weight = similarity_weight
         self.projector_dim = projector_dim
 
-    def make_predictor(self):
-        """Two layers on top of the projector."""
+    def make_predictor(self) -> nn.Module:
+        """Make two layers on top of the projector."""
         return Projector([self.projector_dim] * 3)
 
-    def target_momentum(self, progress):
+    def target_momentum(self, progress: float) -> float:
         """See :func:`sktsrep.functional.cosine_momentum`."""
         return cosine_momentum(progress, self.momentum)
 
-    def terms(self, z, z_prime, target, target_prime):
+    def terms(  # type: ignore[override]
+        self, z: Tensor, z_prime: Tensor, target: Tensor, target_prime: Tensor
+    ) -> dict[str, Tensor]:
         """See :func:`sktsrep.functional.byol_terms`."""
         terms = byol_terms(z, z_prime, target, target_prime)
         return {name: self.similarity_weight * term for name, term in terms.items()}
@@ -291,18 +357,23 @@ class SimCLR(Objective):
         "contrastive_weight": _NON_NEGATIVE,
     }
 
-    def __init__(self, temperature=0.5, contrastive_weight=1.0, projector_dim=256):
+    def __init__(
+        self,
+        temperature: float = 0.5,
+        contrastive_weight: float = 1.0,
+        projector_dim: int = 256,
+    ) -> None:
         self.temperature = temperature
         self.contrastive_weight = contrastive_weight
         self.projector_dim = projector_dim
 
-    def terms(self, z, z_prime):
+    def terms(self, z: Tensor, z_prime: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
         """See :func:`sktsrep.functional.nt_xent_terms`."""
         terms = nt_xent_terms(z, z_prime, self.temperature)
         return {name: self.contrastive_weight * term for name, term in terms.items()}
 
 
-OBJECTIVES = {
+OBJECTIVES: dict[str, type[Objective]] = {
     "barlow_twins": BarlowTwins,
     "byol": BYOL,
     "simclr": SimCLR,
@@ -311,8 +382,8 @@ OBJECTIVES = {
 }
 
 
-def resolve_objective(ssl):
-    """The objective that an estimator's ``ssl`` stands for, its parameters checked.
+def resolve_objective(ssl: str | Objective | None) -> Objective | None:
+    """Find the objective that an estimator's ``ssl`` means; check its parameters.
 
     Parameters
     ----------
@@ -342,74 +413,3 @@ def resolve_objective(ssl):
     objective = OBJECTIVES[ssl]() if isinstance(ssl, str) else ssl
     objective._validate_params()
     return objective
-
-
-class JointEmbedding(nn.Module):
-    """What an objective adds to an encoder: projector, predictor, target network.
-
-    Feature maps are pooled over time (mean and maximum) and projected; the objective
-    compares the projections.
-
-    Parameters
-    ----------
-    objective : Objective
-        The method.
-    encoder : nn.Module
-        Maps a view to its feature map (batch, n_channels, time). Only a target network
-        copies it; it is not trained from here.
-    n_channels : int
-        Channels of the feature map.
-
-    Examples
-    --------
-    >>> import torch
-    >>> encoder = torch.nn.Conv1d(1, 3, kernel_size=1)
-    >>> head = JointEmbedding(SimCLR(projector_dim=8), encoder, 3)
-    >>> view, other = torch.randn(2, 4, 1, 6)
-    >>> list(head(encoder(view), encoder(other), view, other))
-    ['contrastive_loss']
-    """
-
-    def __init__(self, objective, encoder, n_channels):
-        super().__init__()
-        self.objective = objective
-        dims = [2 * n_channels] + 3 * [objective.projector_dim]
-        self.projector = Projector(dims, objective.make_last_norm())
-        self.predictor = objective.make_predictor()
-        has_target = objective.target_momentum(0.0) is not None
-        self.target = MovingAverage(self._online(encoder)) if has_target else None
-
-    def _online(self, encoder):
-        return nn.Sequential(encoder, Pool(), self.projector)
-
-    def forward(self, z, z_prime, view, view_prime):
-        """Loss terms of the feature maps ``z``, ``z_prime`` that the views gave."""
-        # Correlations and whitening need more than bfloat16's eight bits.
-        with torch.autocast(z.device.type, enabled=False):
-            return self._terms(z.float(), z_prime.float(), view, view_prime)
-
-    def _terms(self, z, z_prime, view, view_prime):
-        p, p_prime = self.projector(pool(z)), self.projector(pool(z_prime))
-        if self.predictor is not None:
-            p, p_prime = self.predictor(p), self.predictor(p_prime)
-        targets = ()
-        if self.target is not None:
-            targets = (self.target(view), self.target(view_prime))
-        terms = self.objective.terms(p, p_prime, *targets)
-        if not all(name.endswith("_loss") for name in terms):
-            raise ValueError(
-                f"Names of loss terms must end in '_loss', got {list(terms)} from "
-                f"{type(self.objective).__name__}."
-            )
-        return terms
-
-    def start(self, encoder):
-        """Begin with the target network equal to ``encoder`` and the projector."""
-        if self.target is not None:
-            self.target.follow(self._online(encoder), momentum=0.0)
-
-    def follow(self, encoder, progress):
-        """Move the target network towards ``encoder`` and the projector."""
-        if self.target is not None:
-            momentum = self.objective.target_momentum(progress)
-            self.target.follow(self._online(encoder), momentum)

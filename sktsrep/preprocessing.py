@@ -14,15 +14,10 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
-from sktsrep._net import resolve_device
-from sktsrep._validation import validate_series
-from sktsrep.base import (
-    all_or_nothing,
-    apply_in_chunks,
-    as_series,
-    resolve_frames,
-    to_tensor,
-)
+from sktsrep._device import apply_in_chunks, as_series, resolve_device, to_tensor
+from sktsrep._fit import all_or_nothing
+from sktsrep._validation import check_n_axes, validate_series
+from sktsrep.functional import resolve_frames
 from sktsrep.nn import STFT
 
 __all__ = ["STFTTransformer"]
@@ -55,7 +50,7 @@ class STFTTransformer(TransformerMixin, BaseEstimator):
     flatten : bool, default=False
         Whether to give a 2D array, with feature names, for estimators that want one.
     device : str or torch.device, default="auto"
-        Where to compute; "auto" is CUDA where there is one.
+        Where to compute; "auto" is CUDA when available.
 
     Attributes
     ----------
@@ -146,11 +141,7 @@ class STFTTransformer(TransformerMixin, BaseEstimator):
         """
         resolve_device(self.device)
         X = validate_series(self, X, reset=True)
-        if X.ndim == 4:
-            raise ValueError(
-                "Found array with dim 4. STFTTransformer expected <= 3: series, not "
-                "spectrograms."
-            )
+        check_n_axes(X, type(self).__name__, 3)
         self.n_channels_ = 1 if X.ndim == 2 else X.shape[1]
         self.n_timepoints_ = X.shape[-1]
         self.n_fft_, self.hop_length_ = resolve_frames(
@@ -190,7 +181,7 @@ class STFTTransformer(TransformerMixin, BaseEstimator):
         return series.reshape(-1, *self.sample_shape_)
 
     def transform(self, X):
-        """Spectrograms of series.
+        """Transform series into spectrograms.
 
         Parameters
         ----------
@@ -200,8 +191,8 @@ class STFTTransformer(TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples, 2 * n_channels, n_freqs, n_frames)
-            Of ``n_channels`` for magnitudes, and 2D with ``flatten``. The float dtype
-            is that of ``X``.
+            With ``n_channels`` in place of ``2 * n_channels`` for magnitudes, and 2D
+            with ``flatten``. The float dtype is that of ``X``.
         """
         check_is_fitted(self)
         X = validate_series(self, X, reset=False)
@@ -209,17 +200,17 @@ class STFTTransformer(TransformerMixin, BaseEstimator):
 
     @available_if(_is_invertible)
     def inverse_transform(self, X):
-        """Series of spectrograms.
+        """Invert spectrograms.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, 2 * n_channels, n_freqs, n_frames)
-            As :meth:`transform` gives it; 2D with ``flatten``.
+            Output of :meth:`transform`; 2D with ``flatten``.
 
         Returns
         -------
         ndarray
-            Of the sample shape that ``fit`` saw.
+            Series of the sample shape that ``fit`` saw.
         """
         check_is_fitted(self)
         floats = [np.float64, np.float32, np.float16]
@@ -249,7 +240,7 @@ class STFTTransformer(TransformerMixin, BaseEstimator):
 
     @available_if(_is_flat)
     def get_feature_names_out(self, input_features=None):
-        """Names of the flattened features, such as ``real_c0_f1_t2``.
+        """Name the flattened features, such as ``real_c0_f1_t2``.
 
         Parameters
         ----------

@@ -4,11 +4,14 @@ import numpy as np
 
 from sktsrep import (
     VAE,
+    AutoregressiveSampler,
+    FCNClassifier,
     FineTunedClassifier,
     MaskGITSampler,
     SSLEncoder,
     SSLVQTokenizer,
 )
+from sktsrep.quantizers import EMACodebook
 
 TINY_TRAINING = {
     "max_epochs": 2,
@@ -17,15 +20,23 @@ TINY_TRAINING = {
     "random_state": 0,
 }
 TINY_BACKBONE = {"hidden_dim": 8, "n_blocks": 1, "max_tokens": 8, **TINY_TRAINING}
+TINY_TRANSFORMER = {"hidden_dim": 8, "n_layers": 1, "n_heads": 2}
 
 
 def tiny_tokenizer(**params):
-    return SSLVQTokenizer(**{"n_codes": 8, "code_dim": 4, **TINY_BACKBONE, **params})
+    codebook = {"quantizer": EMACodebook(8, dim=4)}
+    return SSLVQTokenizer(**{**codebook, **TINY_BACKBONE, **params})
 
 
 def tiny_sampler(tokenizer=None, **params):
-    small = {"hidden_dim": 8, "n_layers": 1, "n_heads": 2, "n_steps": 3}
+    small = {**TINY_TRANSFORMER, "n_steps": 3}
     return MaskGITSampler(tokenizer, **{**small, **TINY_TRAINING, **params})
+
+
+def tiny_autoregressive(tokenizer=None, **params):
+    return AutoregressiveSampler(
+        tokenizer, **{**TINY_TRANSFORMER, **TINY_TRAINING, **params}
+    )
 
 
 def tiny_encoder(**params):
@@ -40,6 +51,10 @@ def tiny_classifier(encoder=None, **params):
     encoder = tiny_encoder() if encoder is None else encoder
     longer = {"max_epochs": 30, "lr": 1e-2, "backbone_rate": 1.0}
     return FineTunedClassifier(encoder, **{**TINY_TRAINING, **longer, **params})
+
+
+def tiny_fcn(**params):
+    return FCNClassifier(**{**TINY_TRAINING, "max_epochs": 8, **params})
 
 
 def waves(n_samples=40, n_timepoints=50, n_channels=None, dtype=np.float64, seed=0):

@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tensors import generator, normal, seeds
 from torch.testing import assert_close
 
 from sktsrep import augmentations
@@ -30,22 +31,13 @@ from sktsrep.augmentations import (
 AUGMENTATIONS = [
     getattr(augmentations, name)
     for name in augmentations.__all__
-    if name not in {"PRESETS", "augment", "resolve_augmentations"}
+    if name not in {"PRESETS", "Augmentation", "augment", "resolve_augmentations"}
 ]
 every_augmentation = pytest.mark.parametrize(
     "function", AUGMENTATIONS, ids=lambda function: function.__name__
 )
 both_precisions = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 lengths = st.integers(1, 40)
-seeds = st.integers(0, 2**32 - 1)
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def normal(*shape, seed=0, dtype=torch.float64):
-    return torch.randn(shape, dtype=dtype, generator=generator(seed))
 
 
 def ramp(n_timepoints, batch=50):
@@ -172,7 +164,7 @@ def test_channels_draw_their_own_numbers(function):
     assert not torch.equal(first, second)
 
 
-def test_amplitude_resize_is_one_factor_a_channel():
+def test_amplitude_resize_is_one_factor_per_channel():
     x = normal(500, 2, 7)
     factor = amplitude_resize(x, 0.2, generator=generator()) / x
     assert_close(factor, factor[..., :1].expand_as(factor))
@@ -198,7 +190,7 @@ def test_window_warp_keeps_order_and_ends(length, seed):
 def test_window_warp_changes_the_speed_of_a_window(factor):
     warped = window_warp(ramp(1001), 0.3, (factor, factor), generator=generator())
     total = 1 + 0.3 * (factor - 1)
-    speed = warped.diff() * 1000 / total  # 1 outside of the window
+    speed = warped.diff() * 1000 / total  # 1 outside the window
     inside = (speed - 1 / factor).abs() < 1e-6
     outside = (speed - 1).abs() < 1e-6
     share = inside.double().mean(dim=-1)
@@ -240,7 +232,7 @@ def test_time_shift_draws_every_offset():
     assert set(starts[:, 0, 2].int().tolist()) == {0, 1, 2, 3, 4}
 
 
-def test_flip_turns_about_so_many_rows():
+def test_flip_turns_the_expected_share_of_rows():
     turned = flip(torch.ones(2000, 2, 3), 0.3, generator=generator())
     assert torch.equal(turned, turned[:, :1, :1].expand_as(turned))
     assert abs((turned[:, 0, 0] < 0).double().mean() - 0.3) < 0.03
@@ -268,7 +260,7 @@ def test_time_mask_hides_every_place_equally_often():
 
 
 def test_band_mask_removes_a_tone_and_leaves_another():
-    """A tone in the band vanishes away from the ends; masks elsewhere leave it."""
+    """Away from the ends, a mask removes a tone inside the band and no other tone."""
     time = torch.arange(256, dtype=torch.float64)
     tone = torch.cos(2 * torch.pi * 4 / 16 * time).expand(200, 1, 256)
     masked = band_mask(tone, 3 / 9, generator=generator())[..., 16:-16]
@@ -292,8 +284,8 @@ def test_phase_rotation_keeps_the_power_of_a_tone():
     assert (turned - tone[..., 16:-16]).abs().amax(dim=-1).max() > 0.01
 
 
-def test_spectral_scale_is_one_factor_a_bin():
-    """A constant series lives in the lowest bins, which sum up to the same factors."""
+def test_spectral_scale_is_one_factor_per_bin():
+    """A constant series occupies the lowest bins only, so their factors scale it."""
     x = torch.ones(50, 1, 64, dtype=torch.float64)
     scaled = spectral_scale(x, 0.2, generator=generator())
     assert scaled.mean(dim=-1).std() > 0.05

@@ -1,7 +1,10 @@
 """scikit-learn's own checks, and its conventions beyond them, for every estimator."""
 
+import ast
 import copy
+import inspect
 import pickle
+import re
 
 import joblib
 import numpy as np
@@ -9,33 +12,48 @@ import pandas as pd
 import pytest
 import torch
 from estimators import (
+    tiny_autoregressive,
     tiny_classifier,
     tiny_encoder,
+    tiny_fcn,
     tiny_sampler,
     tiny_tokenizer,
     tiny_vae,
     waves,
 )
 from sklearn.base import clone
+from sklearn.callback import ProgressBar
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from skorch.callbacks import Callback
 
+import sktsrep
 from sktsrep import STFTTransformer
+from sktsrep._base import SpectralEstimator, TorchEstimator
 from sktsrep.objectives import VIbCReg
+from sktsrep.samplers import TokenSampler
 
 ESTIMATORS = [
     STFTTransformer(device="cpu"),
     STFTTransformer(device="cpu", flatten=True),
     tiny_tokenizer(),
-    tiny_tokenizer(ssl=None, output="codes"),
+    tiny_tokenizer(ssl=None, output="tokens"),
     tiny_sampler(tiny_tokenizer()),
+    tiny_autoregressive(tiny_tokenizer()),
     tiny_encoder(),
     tiny_vae(),
     tiny_classifier(),
+    tiny_fcn(),
 ]
+PUBLIC = [getattr(sktsrep, name) for name in sktsrep.__all__]
+TRAINED = [cls for cls in PUBLIC if issubclass(cls, TorchEstimator)]
+
+
+def test_every_public_estimator_is_tested():
+    assert {type(estimator) for estimator in ESTIMATORS} == set(PUBLIC)
 
 
 @parametrize_with_checks(ESTIMATORS)
@@ -44,7 +62,7 @@ def test_scikit_learn_checks(estimator, check):
 
 
 def output(estimator, X):
-    """What a fitted estimator makes of series."""
+    """Compute what a fitted estimator makes of series."""
     if hasattr(estimator, "transform"):
         return np.asarray(estimator.transform(X))
     if hasattr(estimator, "predict_proba"):
@@ -258,5 +276,154 @@ def test_fitted_on_cuda_used_on_cpu(estimator):
     expected = output(estimator, X)
     if expected.dtype == np.int64:  # a near tie may fall the other way
         assert (output(moved, X) == expected).mean() > 0.95
-    elif not hasattr(estimator, "n_codes") and not hasattr(estimator, "tokenizer"):
+    elif not {"quantizer", "tokenizer"} & estimator.get_params().keys():
         np.testing.assert_allclose(output(moved, X), expected, rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("fitted", "given"), [((9, 2, 30), (9, 30)), ((9, 30), (9, 1, 30))]
+)
+def test_axes_must_be_those_of_fit(estimator, fitted, given):
+    X, y = np.random.default_rng(0).normal(size=fitted), np.arange(9) % 2
+    estimator.fit(X, y)
+    with pytest.raises(ValueError, match=r"X has shape .* expecting samples of shape"):
+        output(estimator, np.zeros(given))
+
+
+# -------------------------------------------------------------------------- no training
+
+
+class KeepStart(Callback):
+    """Keeps the weights and buffers that a training starts from."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.state = copy.deepcopy(net.module_.state_dict())
+
+
+@pytest.fixture(
+    params=[e for e in ESTIMATORS if isinstance(e, TorchEstimator)],
+    ids=lambda e: type(e).__name__,
+)
+def trained(request):
+    return clone(request.param)
+
+
+def test_without_epochs_the_network_is_that_of_the_start(trained):
+    X, y = waves()
+    start = KeepStart()
+    clone(trained).set_params(callbacks=[start]).fit(X, y)
+    untrained = trained.set_params(max_epochs=0).fit(X, y)
+    state = untrained.net_.module_.state_dict()
+    assert state.keys() == start.state.keys()
+    changed = {name for name in state if not state[name].equal(start.state[name])}
+    # A VAE has the variance that is best for the data, trained or not.
+    assert changed <= {"log_variance"}
+
+
+def test_without_epochs_there_is_no_history(trained):
+    X, y = waves()
+    trained.set_params(max_epochs=0).fit(X, y)
+    assert trained.n_iter_ == 0
+    assert len(trained.history_) == 0
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_without_epochs_fits_work_and_repeat(trained, early_stopping):
+    X, y = waves()
+    trained.set_params(max_epochs=0, early_stopping=early_stopping)
+    first, second = (output(clone(trained).fit(X, y), X) for _ in range(2))
+    assert np.isfinite(first).all()
+    np.testing.assert_array_equal(first, second)
+
+
+def test_without_epochs_callbacks_do_not_fail(trained):
+    X, y = waves()
+    watched = clone(trained).set_params(max_epochs=0).set_callbacks(ProgressBar())
+    result = output(watched.fit(X, y), X)
+    expected = output(trained.set_params(max_epochs=0).fit(X, y), X)
+    np.testing.assert_array_equal(result, expected)
+
+
+# ------------------------------------------------------------ signatures and docstrings
+
+TRAINING_PARAMETERS = [
+    "max_epochs",
+    "batch_size",
+    "lr",
+    "weight_decay",
+    "early_stopping",
+    "validation_fraction",
+    "amp",
+    "compile",
+    "device",
+    "random_state",
+    "verbose",
+    "callbacks",
+]
+
+
+def parameters_of(cls):
+    return inspect.signature(cls).parameters
+
+
+@pytest.mark.parametrize("cls", TRAINED)
+def test_training_parameters_come_last_and_are_the_same(cls):
+    names = list(parameters_of(cls))
+    assert names[-len(TRAINING_PARAMETERS) :] == TRAINING_PARAMETERS
+    assert set(TRAINING_PARAMETERS).isdisjoint(names[: -len(TRAINING_PARAMETERS)])
+
+
+@pytest.mark.parametrize("cls", PUBLIC)
+def test_parameters_are_documented_in_order_with_their_defaults(cls):
+    documented = documented_parameters(cls)
+    assert list(documented) == list(parameters_of(cls))
+    for name, parameter in parameters_of(cls).items():
+        default = documented[name][0].partition("default=")[2]
+        assert ast.literal_eval(default) == parameter.default
+
+
+@pytest.mark.parametrize("cls", PUBLIC)
+def test_all_but_the_first_parameter_are_keywords(cls):
+    names = list(parameters_of(cls))
+    keywords = [
+        name
+        for name, parameter in parameters_of(cls).items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    ]
+    first_is_a_keyword = names[0] in TRAINING_PARAMETERS
+    assert keywords == (names if first_is_a_keyword else names[1:])
+
+
+def documented_parameters(cls):
+    """Type and description of every parameter in a numpydoc docstring."""
+    doc = inspect.getdoc(cls).replace("\\\n", "")
+    section = re.search(r"^Parameters\n-+\n(.*?)\n\n\w+( \w+)*\n-+\n", doc, re.M | re.S)
+    entries = re.findall(r"^(\w+) : (.*)\n((?:(?: .*)?\n)*)", section[1] + "\n", re.M)
+    return {name: (kind, text) for name, kind, text in entries}
+
+
+def without_what_may_differ(name, entry):
+    """Drop numbers of optimizer steps, and defaults that suit an estimator."""
+    kind, text = entry
+    if name == "max_epochs":
+        text = re.sub(r"\b\d{3,}\b", "...", text)
+    if name in {"batch_size", "weight_decay"}:
+        kind = kind.partition("default=")[0]
+    return kind, " ".join(text.split())
+
+
+@pytest.mark.parametrize("base", [TorchEstimator, SpectralEstimator, TokenSampler])
+def test_shared_parameters_have_one_documentation(base):
+    shared = [
+        name
+        for name, parameter in parameters_of(base).items()
+        if parameter.kind is not parameter.VAR_KEYWORD
+    ]
+    subclasses = [cls for cls in TRAINED if issubclass(cls, base)]
+    assert len(subclasses) > 1
+    for name in shared:
+        texts = {
+            without_what_may_differ(name, documented_parameters(cls)[name])
+            for cls in subclasses
+        }
+        assert len(texts) == 1, name

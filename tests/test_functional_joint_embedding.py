@@ -1,4 +1,4 @@
-"""Losses of two views against slow formulas, their invariances and gradients."""
+"""Losses of two views: slow formulas, invariances and gradients."""
 
 import itertools
 import math
@@ -113,7 +113,7 @@ HADAMARD = torch.tensor([[1.0, 1], [1, -1], [-1, 1], [-1, -1]], dtype=torch.floa
 
 
 def draw_views(loss, batch=6, features=4, seed=0, dtype=torch.float64):
-    """Correlated views, as many as the loss takes (BYOL also takes two targets)."""
+    """Draw as many correlated views as the loss takes (BYOL also takes two targets)."""
     n_views = 4 if loss is byol_terms else 2
     common = normal(batch, features, seed=seed, dtype=dtype)
     return list(common + normal(n_views, batch, features, seed=seed + 1, dtype=dtype))
@@ -234,7 +234,7 @@ def test_loss_keeps_the_dtype(loss, dtype):
 
 @pytest.mark.parametrize("loss", [barlow_twins_terms, vicreg_terms, vibcreg_terms])
 def test_loss_of_a_collapsed_batch_has_no_correlations(loss):
-    """Rounding of the mean of a constant must not pass for a correlated signal."""
+    """Rounding errors in the mean of a constant must not look like correlation."""
     z = torch.tensor([0.1, 0.7, -0.3, 1 / 3]).repeat(7, 1)
     name = "redundancy_loss" if loss is barlow_twins_terms else "covariance_loss"
     assert_allclose(loss(z, z)[name], 0, atol=1e-6)
@@ -275,7 +275,7 @@ def test_nt_xent_at_low_temperature_finds_the_partner():
 @given(batch=small, features=small, seed=seeds)
 def test_gram_shortcut_takes_either_side(batch, features, seed):
     a, b = normal(2, batch, features, seed=seed)
-    padding = a.new_zeros(features, features)  # turns the wide case into the tall one
+    padding = a.new_zeros(features, features)  # makes the wide case tall
     tall = _squared_norm_of_product(torch.cat([a, padding]), torch.cat([b, padding]))
     expected = np.linalg.norm(a.numpy().T @ b.numpy()) ** 2
     assert_allclose([_squared_norm_of_product(a, b), tall], expected)
@@ -308,7 +308,7 @@ def test_whitening_reaches_the_inverse_square_root():
     assert_allclose(whitened, (z - mean) @ whitening)
 
 
-def test_whitening_of_groups_is_apart():
+def test_groups_are_whitened_separately():
     groups = normal(2, 3, 10, 4) * torch.arange(1, 7).view(2, 3, 1, 1)
     together = iterative_normalization(groups)
     for i, j in itertools.product(range(2), range(3)):

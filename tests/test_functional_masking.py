@@ -1,4 +1,4 @@
-"""Schedules, masks and draws: counts that hold and shares that must come."""
+"""Schedules, masks and draws: exact counts and expected frequencies."""
 
 import math
 
@@ -64,8 +64,8 @@ def test_random_token_mask_follows_the_schedule(schedule):
     assert mask.dtype == torch.bool
     assert mask.any(dim=1).all()
     assert_allclose(share, MEAN_SHARE[schedule] + 0.5 / 50, atol=0.02)
-    assert_allclose(mask.double().mean(dim=0), share, atol=0.04)  # no favourite place
-    assert len(mask.sum(dim=1).unique()) > 30  # a ratio of its own for every row
+    assert_allclose(mask.double().mean(dim=0), share, atol=0.04)  # no preferred place
+    assert len(mask.sum(dim=1).unique()) > 30  # every row has its own ratio
 
 
 @given(n_samples=st.integers(0, 5), n_tokens=small, seed=seeds)
@@ -132,7 +132,7 @@ def test_sample_categorical_takes_any_leading_shape(shape):
 
 
 @given(seed=seeds, n_tokens=small, temperature=st.sampled_from([0.0, 1.0, 10.0]))
-def test_remask_masks_exactly_so_many_unknown_tokens(seed, n_tokens, temperature):
+def test_remask_masks_the_exact_number_of_unknown_tokens(seed, n_tokens, temperature):
     source = generator(seed)
     unknown = torch.rand(4, n_tokens, generator=source) < 0.7
     n_masked = (unknown.sum(dim=1) * torch.rand(4, generator=source)).round().long()
@@ -150,7 +150,7 @@ def test_remask_without_noise_masks_the_least_confident():
 
 
 def test_remask_noise_is_gumbel():
-    """The maximum of log p + Gumbel noise is a draw from p: it alone is kept."""
+    """The token kept maximizes log p + Gumbel noise, which makes it a draw from p."""
     probability = torch.tensor([0.6, 0.3, 0.1], dtype=torch.float64)
     log_probability = probability.log().expand(5000, 3)
     unknown = torch.ones(5000, 3, dtype=torch.bool)

@@ -20,7 +20,7 @@ from sktsrep.functional import (
 
 @st.composite
 def windows(draw):
-    """``n_fft``, ``hop_length`` and a Hann window that inverts without blowing up."""
+    """Draw ``n_fft``, ``hop_length`` and a Hann window with a stable inverse."""
     n_fft = draw(st.integers(2, 16))
     hop_length = draw(st.integers(1, n_fft - 1))
     window = get_window("hann", n_fft)
@@ -55,7 +55,7 @@ def test_stft_of_whole_hops_is_that_of_torch_and_scipy(parameters, n_hops):
     scipy = ShortTimeFFT(window.numpy(), hop_length, fs=1, phase_shift=None)
     frames = scipy.stft(np.pad(x, [(0, 0), (0, 0), (0, n_fft)]), p0=0, p1=n_hops + 1)
     ours = stft(x, *parameters)
-    n_frames = theirs.shape[-1]  # torch leaves out the last one when n_fft is odd
+    n_frames = theirs.shape[-1]  # torch omits the last one when n_fft is odd
     assert_allclose(ours[:, 0, :, :n_frames], theirs, atol=1e-12)
     assert_allclose(ours, frames, atol=1e-12)
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sktsrep._gaps import closest, interpolate, join, tokens_of_times
+from sktsrep._gaps import closest, interpolate, join, places_of_times
 
 
 def series_with_gaps(seed, n_timepoints):
@@ -69,10 +69,10 @@ def test_nothing_known_is_all_filling():
 def test_every_missing_value_has_a_token(n_timepoints, n_tokens, data):
     time = data.draw(st.integers(0, n_timepoints - 1))
     missing = np.arange(n_timepoints)[None] == time
-    tokens = tokens_of_times(missing, n_tokens)
+    tokens = places_of_times(missing, n_tokens)
     assert tokens.shape == (1, n_tokens)
     assert tokens.any()
-    assert not tokens_of_times(~missing & False, n_tokens).any()
+    assert not places_of_times(~missing & False, n_tokens).any()
 
 
 @given(**cases, place=st.integers(0, 3))

@@ -82,6 +82,44 @@ def test_frozen_representations_are_not_refitted():
     assert table["mean"][0] == pytest.approx(scores.mean())
 
 
+class Epochs(TransformerMixin, BaseEstimator):
+    """Learns nothing, and tells for how many epochs."""
+
+    def __init__(self, max_epochs=7, lr=0.1):
+        self.max_epochs = max_epochs
+        self.lr = lr
+
+    def fit(self, X, y=None):
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def transform(self, X):
+        return np.full((len(X), 2), self.max_epochs)
+
+
+def test_the_untrained_network_has_no_epochs():
+    X, y = waves(20)
+    seen = []
+
+    class Probe(KNeighborsClassifier):
+        def fit(self, Z, y):
+            seen.append(Z[0, 0])
+            return super().fit(Z, y)
+
+    nested = make_pipeline(StandardScaler(), Epochs())
+    estimators = {"plain": Epochs(), "nested": nested, "none": PCA(2)}
+    table = metrics.evaluate_representation(
+        estimators, X, y, cv=2, probes={"probe": Probe(1)}, n_shots=()
+    )
+    assert list(table["representation"].unique()) == [
+        "plain", "nested", "none",
+        "plain, untrained", "nested, untrained",
+        "raw series", "majority vote",
+    ]  # fmt: skip
+    assert seen[:4] == [7] * 4
+    assert seen[6:10] == [0] * 4
+
+
 def test_a_predefined_split_and_data_frames():
     X, y = waves(40)
     split = PredefinedSplit(np.where(np.arange(40) < 30, -1, 0))

@@ -11,7 +11,7 @@ from sklearn.metrics import mutual_info_score, normalized_mutual_info_score
 from sktsrep import metrics
 from sktsrep.functional import effective_rank as tensor_effective_rank
 
-codes = st.lists(st.integers(0, 5), min_size=1, max_size=40)
+tokens = st.lists(st.integers(0, 5), min_size=1, max_size=40)
 seeds = st.integers(0, 2**31 - 1)
 
 
@@ -25,19 +25,19 @@ def test_entropy_of_known_distributions():
     assert metrics.perplexity(np.arange(6).reshape(2, 3)) == pytest.approx(6)
 
 
-@given(codes)
+@given(tokens)
 def test_entropy_is_scipys(values):
     counts = np.bincount(values)
     assert metrics.entropy(values) == pytest.approx(stats.entropy(counts), abs=1e-12)
 
 
-@given(codes, st.floats(1.1, 50), st.randoms(use_true_random=False))
+@given(tokens, st.floats(1.1, 50), st.randoms(use_true_random=False))
 def test_entropy_invariances(values, base, random):
     nats = metrics.entropy(values)
     assert metrics.entropy(values, base=base) * np.log(base) == pytest.approx(nats)
     assert metrics.perplexity(values, base=base) == pytest.approx(np.exp(nats))
     shuffled = random.sample(values, len(values))
-    renamed = [f"code {17 - value}" for value in shuffled]
+    renamed = [f"token {17 - value}" for value in shuffled]
     assert metrics.entropy(renamed) == pytest.approx(nats, abs=1e-12)
 
 
@@ -70,7 +70,7 @@ def test_kl_at_the_edges():
             metrics.kl_divergence(p, [1, 1])
 
 
-@given(codes, seeds)
+@given(tokens, seeds)
 def test_mutual_information_is_scikit_learns(values, seed):
     labels = np.random.default_rng(seed).integers(3, size=len(values))
     expected = mutual_info_score(labels, values)
@@ -106,11 +106,20 @@ def test_one_class_has_no_normalized_information():
 
 
 @pytest.mark.parametrize("bad", [[], [0.0, np.nan], [None, 1]])
-def test_bad_codes(bad):
+def test_bad_tokens(bad):
     with pytest.raises(ValueError):
         metrics.entropy(bad)
     with pytest.raises(ValueError):
         metrics.codebook_usage(bad, 4)
+
+
+def test_errors_name_the_argument():
+    with pytest.raises(ValueError, match="tokens has missing values"):
+        metrics.entropy(np.array([None, 1], dtype=object))
+    with pytest.raises(ValueError, match="labels has missing values"):
+        metrics.mutual_information([0, 1], np.array([None, 1], dtype=object))
+    with pytest.raises(ValueError, match="tokens must be integers from 0 to 3"):
+        metrics.codebook_usage([4], 4)
 
 
 @pytest.mark.parametrize("params", [{"base": 1}, {"base": -2}, {"correction": "bayes"}])
@@ -164,7 +173,7 @@ def test_alignment_and_uniformity():
             function(np.zeros((3, 2)))
 
 
-def test_symbols_may_be_text():
-    codes, labels = ["a", "b", "a", "c"], [0, 1, 0, 1]
-    for kind in (np.array(codes, dtype=object), pd.Series(codes), codes):
+def test_tokens_may_be_text():
+    tokens, labels = ["a", "b", "a", "c"], [0, 1, 0, 1]
+    for kind in (np.array(tokens, dtype=object), pd.Series(tokens), tokens):
         assert metrics.mutual_information(kind, labels) == pytest.approx(np.log(2))

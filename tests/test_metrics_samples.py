@@ -196,6 +196,17 @@ def test_a_constant_channel_is_no_feature():
     assert metrics.frechet_distance(X, X + noise) < 1e-3
 
 
+def test_features_do_not_depend_on_offset_and_scale_of_a_channel():
+    X = np.stack([waves(30)[0], waves(30, seed=1)[0]], axis=1)
+    features = metrics.RandomConvolutionFeatures(4)
+    moved = X * np.array([[5.0], [0.01]]) + np.array([[-3.0], [100.0]])
+    np.testing.assert_allclose(
+        features.fit_transform(moved), features.fit_transform(X), rtol=1e-7, atol=1e-7
+    )
+    reversed_ = features.fit(X[::-1]).transform(X)  # torch refuses negative strides
+    np.testing.assert_allclose(reversed_, features.fit_transform(X), atol=1e-9)
+
+
 def test_mmd_does_not_fall_as_samples_get_worse():
     X, _ = waves(40)
     values = [metrics.mmd(X, X + shift) for shift in (0.5, 1, 3, 10, 30, 1000)]
@@ -305,7 +316,7 @@ def test_short_series(n_timepoints):
     if n_timepoints == 1:
         with pytest.raises(ValueError, match="n_lags"):
             metrics.autocorrelation_difference(X, Y)
-        with pytest.raises(ValueError, match="two timepoints"):
+        with pytest.raises(ValueError, match="at least two timepoints"):
             metrics.predictive_score(X, Y)
     else:
         assert metrics.autocorrelation_difference(X, Y) >= 0
@@ -322,11 +333,11 @@ def test_one_class_is_an_error():
 
 def test_too_few_for_floor_or_extrapolation():
     X, _ = waves(20)
-    with pytest.raises(ValueError, match="two real series"):
+    with pytest.raises(ValueError, match="at least two real series"):
         metrics.mmd(X[:1], X, return_floor=True)
-    with pytest.raises(ValueError, match="ten series"):
+    with pytest.raises(ValueError, match="at least 10 series"):
         metrics.frechet_distance(X[:9], X, extrapolate=True)
-    with pytest.raises(ValueError, match="two series"):
+    with pytest.raises(ValueError, match="at least two series"):
         metrics.frechet_distance(X[:3], X, return_floor=True)
 
 
@@ -352,5 +363,7 @@ def test_errors_name_the_argument():
     bad = np.where(X > 0, X, np.nan)
     with pytest.raises(ValueError, match="X_test contains NaN"):
         metrics.memorization_ratio(X, bad, X)
-    with pytest.raises(ValueError, match="Input Y contains NaN"):
+    with pytest.raises(ValueError, match=r"dim 4\. X_real expected <= 3: \(n_samples,"):
+        metrics.mmd(X[:, None, None], X)
+    with pytest.raises(ValueError, match="Input X_generated contains NaN"):
         metrics.mmd(X, bad)

@@ -14,16 +14,18 @@ from torch.testing import assert_close
 from sktsrep.functional import iterative_normalization
 from sktsrep.nn import (
     STFT,
+    CausalTransformer,
     Decoder,
+    EMAQuantizer,
     EmbeddingMonitor,
     Encoder,
+    GradientQuantizer,
     IterNorm,
     MaskedTransformer,
     MovingAverage,
     Pool,
     Projector,
-    SeriesEncoder,
-    VectorQuantizer,
+    SpectralEncoder,
     pool,
     summarize,
     summarize_latent,
@@ -31,7 +33,9 @@ from sktsrep.nn import (
 
 batches = st.integers(1, 3)
 lengths = st.integers(1, 40)
-updates = pytest.mark.parametrize("update", ["ema", "gradient"])
+both_quantizers = pytest.mark.parametrize(
+    "make_quantizer", [EMAQuantizer, GradientQuantizer]
+)
 
 
 @pytest.fixture(autouse=True)
@@ -159,9 +163,9 @@ def test_decoder_reaches_its_sizes(batch, tokens, sizes):
     n_fft=st.integers(2, 9),
     max_tokens=st.integers(1, 12),
 )
-def test_series_encoder_at_every_length(batch, channels, length, n_fft, max_tokens):
+def test_spectral_encoder_at_every_length(batch, channels, length, n_fft, max_tokens):
     sizes_of_stft = dict(n_fft=n_fft, hop_length=max(n_fft // 2, 1))
-    encoder = SeriesEncoder(
+    encoder = SpectralEncoder(
         channels,
         length,
         out_dim=3,
@@ -181,12 +185,12 @@ def test_series_encoder_at_every_length(batch, channels, length, n_fft, max_toke
     assert encoder.sizes[-1] <= max_tokens
     assert latent.shape == (batch, 3, encoder.sizes[-1])
     assert torch.equal(encoder(x), latent)
-    assert_close(encoder.series(spectrogram, length), x, rtol=0, atol=1e-3)
+    assert_close(encoder.series(spectrogram), x, rtol=0, atol=1e-3)
 
 
 @given(rows=st.integers(1, 3), channels=st.integers(1, 2))
-def test_series_encoder_centers_log_amplitudes(rows, channels):
-    encoder = SeriesEncoder(channels, 30, out_dim=3, hidden_dim=16)
+def test_spectral_encoder_centers_log_amplitudes(rows, channels):
+    encoder = SpectralEncoder(channels, 30, out_dim=3, hidden_dim=16)
     x = torch.randn(300 * rows, channels, 30)  # more than go through at once
     encoder.start(x)
     amplitudes = encoder.activations(x)[0]
@@ -196,34 +200,39 @@ def test_series_encoder_centers_log_amplitudes(rows, channels):
 
 
 def test_latent_map_sees_what_has_little_power():
-    encoder = SeriesEncoder(1, 64, out_dim=8, hidden_dim=16)
     time = torch.arange(64.0)
     loud = (0.1 * time).sin().expand(2, 1, 64)
     faint = torch.stack([1e-3 * (2 * time).sin(), 1e-2 * (2 * time).sin()]).unsqueeze(1)
-    encoder.start(loud + faint)
-    seen = encoder(loud + faint)
-    encoder.log_weight = 0.0
-    unseen = encoder(loud + faint)
-    difference = (seen[0] - seen[1]).abs().mean()
-    assert difference > 3 * (unseen[0] - unseen[1]).abs().mean()
+
+    def difference(**params):
+        torch.manual_seed(0)
+        encoder = SpectralEncoder(1, 64, out_dim=8, hidden_dim=16, **params)
+        encoder.start(loud + faint)
+        first, second = encoder(loud + faint)
+        return (first - second).abs().mean()
+
+    assert difference() > 3 * difference(log_weight=0.0)
 
 
-def test_decoder_mirrors_the_series_encoder():
-    encoder = SeriesEncoder(2, 45, out_dim=3, max_tokens=8, hidden_dim=16)
-    decoder = Decoder(3, 16, encoder.in_channels, encoder.sizes[::-1], n_blocks=1)
+def test_mirror_is_the_decoder_back_to_the_spectrogram():
+    encoder = SpectralEncoder(2, 45, out_dim=3, max_tokens=8, hidden_dim=16)
+    decoder = encoder.mirror(3)
     x = torch.randn(2, 2, 45)
     reconstruction = decoder(encoder(x))
     assert reconstruction.shape == encoder.spectrogram(x).shape
-    assert encoder.series(reconstruction, 45).shape == x.shape
+    assert encoder.series(reconstruction).shape == x.shape
+    same = Decoder(3, 16, encoder.in_channels, encoder.sizes[::-1], n_blocks=2)
+    same.load_state_dict(decoder.state_dict())
+    assert torch.equal(same(encoder(x)), reconstruction)
 
 
-# --------------------------------------------------------------------- vector quantizer
+# -------------------------------------------------------------------- vector quantizers
 
 
-@updates
+@both_quantizers
 @given(batch=batches, tokens=st.integers(1, 9), n_codes=st.integers(1, 9))
-def test_quantizer_takes_the_nearest_code(update, batch, tokens, n_codes):
-    quantizer = VectorQuantizer(n_codes, 3, update).eval()
+def test_quantizer_takes_the_nearest_code(make_quantizer, batch, tokens, n_codes):
+    quantizer = make_quantizer(n_codes, 3).eval()
     z = torch.randn(batch, 3, tokens)
     z_q, chosen, _ = quantizer(z)
     distance = torch.cdist(z.movedim(1, -1), quantizer.codebook[None])
@@ -232,9 +241,9 @@ def test_quantizer_takes_the_nearest_code(update, batch, tokens, n_codes):
     assert torch.equal(quantizer.encode(quantizer.lookup(chosen)), chosen)
 
 
-@updates
-def test_quantizer_passes_the_gradient_straight_through(update):
-    quantizer = VectorQuantizer(5, 3, update)
+@both_quantizers
+def test_quantizer_passes_the_gradient_straight_through(make_quantizer):
+    quantizer = make_quantizer(5, 3)
     z = torch.randn(2, 3, 7, requires_grad=True)
     gradient = torch.randn(2, 3, 7)
     z_q, _, _ = quantizer(z)
@@ -244,7 +253,7 @@ def test_quantizer_passes_the_gradient_straight_through(update):
 
 
 def test_codebook_learns_from_its_own_losses_only():
-    quantizer = VectorQuantizer(5, 3, "gradient", orthogonal_weight=0.1)
+    quantizer = GradientQuantizer(5, 3, orthogonal_weight=0.1)
     _, _, losses = quantizer(torch.randn(2, 3, 7, requires_grad=True))
 
     def reaches_the_codebook(loss):
@@ -259,15 +268,15 @@ def test_codebook_learns_from_its_own_losses_only():
 
 
 def test_moving_averages_leave_no_loss_to_the_codebook():
-    quantizer = VectorQuantizer(5, 3, "ema")
+    quantizer = EMAQuantizer(5, 3)
     _, _, losses = quantizer(torch.randn(2, 3, 7, requires_grad=True))
     assert set(losses) == {"commitment_loss"}
     assert list(quantizer.parameters()) == []
 
 
 def test_moving_averages_by_hand():
-    quantizer = VectorQuantizer(2, 1, decay=0.9, revival_threshold=0.0)
-    quantizer.start(torch.tensor([[0.0], [10.0]]))
+    quantizer = EMAQuantizer(2, 1, decay=0.9, revival_threshold=0.0)
+    quantizer.set_codes(torch.tensor([[0.0], [10.0]]))
     quantizer(torch.tensor([[[1.0, 2, 3, 9]]]))
     keep, move = 1 / 11, 10 / 11  # the first step's decay, short of 0.9
     counts = torch.tensor([keep + move * 2 * 3 / 4, keep + move * 2 * 1 / 4])
@@ -279,8 +288,8 @@ def test_moving_averages_by_hand():
 
 
 def test_decay_grows_to_its_value():
-    quantizer = VectorQuantizer(2, 1, decay=0.5, revival_threshold=0.0)
-    quantizer.start(torch.tensor([[0.0], [10.0]]))
+    quantizer = EMAQuantizer(2, 1, decay=0.5, revival_threshold=0.0)
+    quantizer.set_codes(torch.tensor([[0.0], [10.0]]))
     for _ in range(30):
         quantizer(torch.tensor([[[1.0, 1, 1, 9]]]))
     settled = quantizer.counts.clone()
@@ -289,40 +298,40 @@ def test_decay_grows_to_its_value():
 
 
 def test_moving_averages_settle_on_the_means_of_the_clusters():
-    quantizer = VectorQuantizer(2, 1, decay=0.5)
-    quantizer.start(torch.tensor([[0.0], [10.0]]))
+    quantizer = EMAQuantizer(2, 1, decay=0.5)
+    quantizer.set_codes(torch.tensor([[0.0], [10.0]]))
     for _ in range(40):
         quantizer(torch.tensor([[[1.0, 2, 3, 9]]]))
     assert_close(quantizer.codebook, torch.tensor([[2.0], [9.0]]), rtol=0, atol=1e-3)
 
 
-@updates
-def test_dead_codes_restart_at_vectors_of_the_batch(update):
-    quantizer = VectorQuantizer(4, 2, update, decay=0.0, revival_threshold=0.05)
-    quantizer.start(torch.tensor([[0.0, 0], [50, 50], [60, 60], [70, 70]]))
+@both_quantizers
+def test_dead_codes_restart_at_vectors_of_the_batch(make_quantizer):
+    quantizer = make_quantizer(4, 2, decay=0.0, revival_threshold=0.05)
+    quantizer.set_codes(torch.tensor([[0.0, 0], [50, 50], [60, 60], [70, 70]]))
     z = torch.randn(1, 2, 30)
     quantizer(z)
     revived, vectors = quantizer.codebook[1:].detach(), z[0].T
     same = (revived.unsqueeze(1) == vectors).all(dim=-1)  # (codes, vectors)
     assert same.any(dim=1).all()
-    if update == "ema":
+    if make_quantizer is EMAQuantizer:
         assert torch.equal(quantizer.sums[1:], revived)
     assert torch.equal(quantizer.counts[1:], torch.ones(3))
     quantizer(z)
     assert quantizer.epoch_metrics()["codebook_usage"] > 0.5
 
 
-@updates
-def test_codes_in_use_are_not_revived(update):
-    quantizer = VectorQuantizer(2, 1, update, decay=0.0)
-    quantizer.start(torch.tensor([[0.0], [10.0]]))
+@both_quantizers
+def test_codes_in_use_are_not_revived(make_quantizer):
+    quantizer = make_quantizer(2, 1, decay=0.0)
+    quantizer.set_codes(torch.tensor([[0.0], [10.0]]))
     quantizer(torch.tensor([[[0.0, 0, 10, 10]]]))
     assert_close(quantizer.codebook.detach(), torch.tensor([[0.0], [10.0]]))
 
 
-@updates
-def test_quantizer_in_evaluation_changes_nothing(update):
-    quantizer = VectorQuantizer(5, 3, update).eval()
+@both_quantizers
+def test_quantizer_in_evaluation_changes_nothing(make_quantizer):
+    quantizer = make_quantizer(5, 3).eval()
     before, state = state_of(quantizer), torch.get_rng_state()
     quantizer(torch.randn(2, 3, 7, generator=torch.Generator().manual_seed(1)))
     assert_close(state_of(quantizer), before, rtol=0, atol=0)
@@ -330,12 +339,12 @@ def test_quantizer_in_evaluation_changes_nothing(update):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-@updates
-def test_quantizer_under_autocast_is_that_in_full_precision(update):
+@both_quantizers
+def test_quantizer_under_autocast_is_that_in_full_precision(make_quantizer):
     z, results = torch.randn(8, 3, 20, generator=torch.Generator()), []
     for amp in (False, True):
         torch.manual_seed(0)
-        quantizer = VectorQuantizer(16, 3, update)
+        quantizer = make_quantizer(16, 3)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=amp):
             z_q, tokens, losses = quantizer(z)
         results.append([z_q, tokens, *losses.values(), quantizer.codebook])
@@ -361,18 +370,18 @@ def test_monitor_under_autocast_is_that_in_full_precision():
     assert results[0]["effective_rank"] > 7.9
 
 
-@updates
-def test_start_sets_the_codes(update):
-    quantizer = VectorQuantizer(2, 1, update)
+@both_quantizers
+def test_codes_may_be_set(make_quantizer):
+    quantizer = make_quantizer(2, 1)
     codes = torch.tensor([[3.0], [4.0]])
-    quantizer.start(codes)
+    quantizer.set_codes(codes)
     assert torch.equal(quantizer.codebook.detach(), codes)
     assert quantizer.encode(torch.tensor([[[4.1, 2.0]]])).tolist() == [[1, 0]]
 
 
 def test_epoch_metrics_add_up_batches_and_forget_them():
-    quantizer = VectorQuantizer(4, 1, "gradient", revival_threshold=0.0)
-    quantizer.start(torch.tensor([[0.0], [1], [2], [3]]))
+    quantizer = GradientQuantizer(4, 1, revival_threshold=0.0)
+    quantizer.set_codes(torch.tensor([[0.0], [1], [2], [3]]))
     for z in ([0.0, 0.0], [1.0, 1.0]):
         quantizer(torch.tensor([[z]]))
     metrics = {name: float(value) for name, value in quantizer.epoch_metrics().items()}
@@ -524,3 +533,62 @@ def test_transformer_without_classes_takes_a_single_token():
     tokens = torch.zeros(3, 1, dtype=torch.int64)
     classes = torch.zeros(3, dtype=torch.int64)
     assert net(tokens, tokens == 0, classes).shape == (3, 1, 5)
+
+
+# ------------------------------------------------------------------- causal transformer
+
+
+@pytest.fixture
+def causal():
+    sizes = dict(n_classes=2, dim=16, n_layers=2, n_heads=2)
+    return CausalTransformer(5, 7, **sizes).eval()
+
+
+@pytest.mark.parametrize("place", range(7))
+def test_a_token_changes_the_scores_of_later_places_only(causal, batch, place):
+    tokens, _, classes = batch
+    changed = tokens.clone()
+    changed[:, place] = (tokens[:, place] + 1) % 5
+    scores, others = causal(tokens, classes), causal(changed, classes)
+    assert scores.shape == (4, 7, 5)
+    assert torch.equal(scores[:, : place + 1], others[:, : place + 1])
+    later = (scores - others)[:, place + 1 :].abs().amax(dim=-1)
+    assert (later > 1e-6).all()
+
+
+def test_the_class_changes_the_scores_of_every_place(causal, batch):
+    tokens, _, classes = batch
+    change = causal(tokens, classes) - causal(tokens, (classes + 1) % 3)
+    assert (change.abs().amax(dim=-1) > 1e-6).all()
+
+
+def test_equal_tokens_score_differently_at_different_places(causal):
+    tokens, classes = torch.zeros(1, 7, dtype=torch.int64), torch.tensor([2])
+    scores = causal(tokens, classes)[0]
+    assert (scores[1:] - scores[:-1]).abs().amax(dim=-1).min() > 1e-6
+
+
+@pytest.mark.parametrize("n_first", [0, 1, 4, 6])
+def test_scores_with_a_cache_are_those_without(causal, batch, n_first):
+    tokens, _, classes = batch
+    expected, cache = causal(tokens, classes), causal.make_cache()
+    new, n_seen = causal.embed(tokens[:, :n_first], classes), 0
+    for place in range(n_first, 7):
+        assert_close(causal.score_next(new, n_seen, cache), expected[:, place])
+        n_seen += new.shape[1]
+        new = causal.token_embedding(tokens[:, place : place + 1])
+
+
+def test_causal_dropout_is_for_training_only(causal, batch):
+    tokens, _, classes = batch
+    assert torch.equal(causal(tokens, classes), causal(tokens, classes))
+    causal.train()
+    assert not torch.equal(causal(tokens, classes), causal(tokens, classes))
+
+
+def test_causal_transformer_without_classes_takes_a_single_token():
+    net = CausalTransformer(5, 1, n_classes=0, dim=8, n_layers=1, n_heads=2)
+    tokens, classes = torch.tensor([[0], [4]]), torch.zeros(2, dtype=torch.int64)
+    first, second = net.eval()(tokens, classes)
+    assert first.shape == (1, 5)
+    assert torch.equal(first, second)  # nothing stands before the first token

@@ -272,8 +272,8 @@ def test_says_when_umap_is_missing(data, monkeypatch):
     ("params", "match"),
     [
         ({"method": "lda"}, "method must be one of"),
-        ({"y_test": [0]}, "y_test must come with"),
-        ({"y": [0, 1, 0], "test_embeddings": np.ones((2, 50))}, "y_test must come"),
+        ({"y_test": [0]}, "y_test must be given together"),
+        ({"y": [0, 1, 0], "test_embeddings": np.ones((2, 50))}, "y_test must be given"),
         ({"y": [0, 1]}, "inconsistent numbers of samples"),
     ],
 )
@@ -329,7 +329,7 @@ def test_bad_reconstructions(data):
     X, _ = data
     with pytest.raises(ValueError, match="must have the shape"):
         ReconstructionDisplay.from_arrays(X, X[:, 1:])
-    with pytest.raises(ValueError, match=r"got shape \(1, 2, 5, 10\)"):
+    with pytest.raises(ValueError, match=r"dim 4\. X expected <= 3"):
         ReconstructionDisplay.from_arrays(X[0].reshape(1, 1, 5, 10).repeat(2, 1), X)
 
 
@@ -368,22 +368,23 @@ def test_spectrogram_without_units(data):
     np.testing.assert_array_equal(display.magnitude, stft.transform(X)[0, 0])
     corners = display.ax_.collections[0].get_coordinates()
     assert corners[-1, 0, 1] == pytest.approx(0.5 + 0.5 / 8)  # half a bin more
-    assert display.ax_.get_ylabel() == "frequency (cycles a timepoint)"
+    assert display.ax_.get_ylabel() == "frequency (cycles per timepoint)"
     assert display.figure_.axes[1].get_ylabel() == "log(1 + magnitude)"
 
 
 def test_samples_by_class(data, sampler):
     X, y = data
     display = SamplesDisplay.from_estimator(sampler, X, y, random_state=0)
-    sampled = sampler.sample(len(X), y=y, random_state=0)
-    same_data(display, SamplesDisplay.from_arrays(X, sampled, y=y, y_sampled=y))
+    X_generated = sampler.sample(len(X), y=y, random_state=0)
+    other = SamplesDisplay.from_arrays(X, X_generated, y=y, y_generated=y)
+    same_data(display, other)
     display.plot(n_series=2)
     assert drawn_text(display) == [
         f"class {label}, {kind} (n = 20)"
         for label in (0, 1)
-        for kind in ("real", "sampled")
+        for kind in ("real", "generated")
     ]
-    panel, expected = display.ax_[1, 1], sampled[y == 1]
+    panel, expected = display.ax_[1, 1], X_generated[y == 1]
     drawn = [line.get_ydata() for line in panel.lines]
     np.testing.assert_allclose(drawn[0], np.median(expected, axis=0))
     np.testing.assert_allclose(drawn[1:], expected[:2])
@@ -413,24 +414,24 @@ def test_the_channel_is_named_where_there_are_several(data):
 def test_samples_without_classes(data):
     X, _ = data
     display = SamplesDisplay.from_estimator(tiny_vae().fit(X), X, random_state=0).plot()
-    assert drawn_text(display) == ["real (n = 40)", "sampled (n = 40)"]
+    assert drawn_text(display) == ["real (n = 40)", "generated (n = 40)"]
 
 
 @pytest.mark.parametrize(
-    ("sampled", "params", "match"),
+    ("X_generated", "params", "match"),
     [
-        (np.ones((3, 4)), {}, "must have series of the shape"),
-        (np.ones((3, 50)), {"y": np.zeros(40)}, "must both be given"),
+        (np.ones((3, 4)), {}, "must have series of shape"),
+        (np.ones((3, 50)), {"y": np.zeros(40)}, "must be given both"),
         (
             np.ones((1, 50)),
-            {"y": [0, 1] * 20, "y_sampled": [2]},
-            r"\[0, 1, 2\] are in one",
+            {"y": [0, 1] * 20, "y_generated": [2]},
+            r"only one of them has \[0, 1, 2\]",
         ),
     ],
 )
-def test_bad_samples(data, sampled, params, match):
+def test_bad_samples(data, X_generated, params, match):
     with pytest.raises(ValueError, match=match):
-        SamplesDisplay.from_arrays(data[0], sampled, **params)
+        SamplesDisplay.from_arrays(data[0], X_generated, **params)
 
 
 def double(x):
@@ -454,6 +455,17 @@ def test_views_are_augmented_in_units_of_the_scale():
     np.testing.assert_array_equal(drawn["series"], X[4, 1])
     np.testing.assert_array_equal(drawn["view 2"], display.views["twice"][1, 1])
     assert drawn_text(display) == ["twice", "noise"]
+
+
+def test_views_of_a_constant_channel_and_given_units():
+    X = np.stack([waves(6)[0], np.full((6, 50), 0.1)], axis=1)
+    display = AugmentationDisplay.from_augmentations({"twice": double}, X, sample=2)
+    np.testing.assert_allclose(display.views["twice"][0, 1], 0.1)
+    display = AugmentationDisplay.from_augmentations(
+        {"twice": double}, X, sample=2, mean=[[0.5], [0.0]], scale=[[2.0], [3.0]]
+    )
+    np.testing.assert_allclose(display.views["twice"][0, 0], 2 * X[2, 0] - 0.5)
+    np.testing.assert_allclose(display.views["twice"][0, 1], 0.2)
 
 
 def test_one_augmentation_needs_no_list(data):
@@ -545,36 +557,36 @@ def test_history_without_losses():
 
 def test_codebook(data, tokenizer):
     X, _ = data
-    codes = tokenizer.encode(X)
+    tokens = tokenizer.encode(X)
     display = CodebookDisplay.from_estimator(tokenizer, X)
-    same_data(display, CodebookDisplay.from_arrays(codes, tokenizer.codebook_))
-    counts = np.bincount(codes.ravel(), minlength=8)
+    same_data(display, CodebookDisplay.from_arrays(tokens, tokenizer.codebook_))
+    counts = np.bincount(tokens.ravel(), minlength=8)
     order = np.argsort(-counts, kind="stable")
     display.plot()
     left, right = display.ax_[0]
     heights = left.patches[0].get_data().values
-    np.testing.assert_allclose(heights, counts[order] / codes.size)
+    np.testing.assert_allclose(heights, counts[order] / tokens.size)
     expected = np.corrcoef(tokenizer.codebook_.astype(float))[np.ix_(order, order)]
     np.testing.assert_allclose(right.images[0].get_array(), expected)
     assert left.get_title().startswith(f"{(counts > 0).sum()} of 8 codes in use")
 
 
 @pytest.mark.parametrize(
-    ("codes", "codebook", "match"),
+    ("tokens", "codebook", "match"),
     [
-        ([[0, 3]], np.eye(3), r"integers in \[0, 3\)"),
-        ([[-1]], np.eye(3), r"integers in \[0, 3\)"),
-        ([[0.5]], np.eye(3), r"integers in \[0, 3\)"),
+        ([[0, 3]], np.eye(3), r"tokens must be integers in \[0, 3\)"),
+        ([[-1]], np.eye(3), r"tokens must be integers in \[0, 3\)"),
+        ([[0.5]], np.eye(3), r"tokens must be integers in \[0, 3\)"),
         ([[]], np.eye(3), "at least one"),
         ([[0]], np.ones((3, 1)), "code_dim of at least 2"),
     ],
 )
-def test_bad_codebooks(codes, codebook, match):
+def test_bad_codebooks(tokens, codebook, match):
     with pytest.raises(ValueError, match=match):
-        CodebookDisplay.from_arrays(codes, codebook)
+        CodebookDisplay.from_arrays(tokens, codebook)
 
 
-def test_codes_may_be_whole_floats():
+def test_tokens_may_be_whole_floats():
     usage = CodebookDisplay.from_arrays([[0.0, 1.0]], np.eye(3)).usage
     np.testing.assert_array_equal(usage, [0.5, 0.5, 0])
 
@@ -610,17 +622,17 @@ def test_decoding(sampler, tokenizer):
     display = DecodingDisplay.from_estimator(
         sampler, y=1, random_state=0, sampling_rate=10
     )
-    codes, masks = (a[:, 0] for a in sampler.decoding_path(1, y=1, random_state=0))
-    series = tokenizer.decode(codes)
+    tokens, masks = (a[:, 0] for a in sampler.decoding_path(1, y=1, random_state=0))
+    series = tokenizer.decode(tokens)
     same_data(
-        display, DecodingDisplay.from_arrays(codes, masks, series, sampling_rate=10)
+        display, DecodingDisplay.from_arrays(tokens, masks, series, sampling_rate=10)
     )
     final = sampler.sample(1, y=1, random_state=0)
     np.testing.assert_array_equal(display.series[-1], final)
     display.plot(n_shown=3)
-    tokens = display.ax_[0, 0].collections[0].get_array()
-    np.testing.assert_array_equal(tokens.mask, masks)
-    np.testing.assert_array_equal(tokens[~masks], codes[~masks])
+    cells = display.ax_[0, 0].collections[0].get_array()
+    np.testing.assert_array_equal(cells.mask, masks)
+    np.testing.assert_array_equal(cells[~masks], tokens[~masks])
     shown = [0, 2, 4]
     for ax, step in zip(display.ax_[1:, 0], shown, strict=True):
         drawn = lines(ax)
@@ -636,8 +648,8 @@ def test_decoding(sampler, tokenizer):
 
 
 def test_decoding_of_tokens_alone():
-    codes = np.random.default_rng(0).integers(0, 8, size=(20, 6))
-    display = DecodingDisplay.from_estimator(tiny_sampler().fit(codes), random_state=0)
+    tokens = np.random.default_rng(0).integers(0, 8, size=(20, 6))
+    display = DecodingDisplay.from_estimator(tiny_sampler().fit(tokens), random_state=0)
     assert display.series is None
     assert display.plot().ax_.shape == (1, 1)
     assert display.ax_[0, 0].get_xlabel() == "token"
@@ -655,8 +667,8 @@ def test_decoding_of_few_tokens_or_timepoints(n_tokens, n_timepoints):
 @pytest.mark.parametrize(
     ("masks", "series", "match"),
     [
-        (np.zeros((2, 4)), None, "must both be"),
-        (np.zeros((2, 3)), np.zeros((3, 9)), "one for each of the 2 steps, got 3"),
+        (np.zeros((2, 4)), None, "tokens and masks must both be"),
+        (np.zeros((2, 3)), np.zeros((3, 9)), "one row for each of the 2 steps, got 3"),
     ],
 )
 def test_bad_decoding(masks, series, match):

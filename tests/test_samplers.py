@@ -1,15 +1,18 @@
-"""MaskGITSampler: sampling, guidance, imputation, likelihood, learning."""
+"""Samplers: sampling, guidance, imputation, continuation, likelihood, learning."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from estimators import tiny_sampler, tiny_tokenizer, waves
+from estimators import tiny_autoregressive, tiny_sampler, tiny_tokenizer, waves
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 
 from sktsrep import STFTTransformer
 from sktsrep.functional import MASK_SCHEDULES
+from sktsrep.quantizers import EMACodebook
+from sktsrep.samplers import TokenSampler
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +32,15 @@ def test_samples_look_like_what_fit_saw(n_channels, dtype):
 
 def test_tokenizer_fitted_frozen_or_by_hand_give_the_same_samples():
     X, y = waves()
-    tokenizer = tiny_tokenizer(output="codes").fit(X)
+    tokenizer = tiny_tokenizer(output="tokens").fit(X)
     expected = tiny_sampler(tokenizer).fit(X, y).sample(5)
     frozen = tiny_sampler(FrozenEstimator(tokenizer)).fit(X, y)
     np.testing.assert_array_equal(frozen.tokenizer_.codebook_, tokenizer.codebook_)
     np.testing.assert_array_equal(frozen.sample(5), expected)
-    codes = tokenizer.transform(X)
-    assert codes.max() == tokenizer.n_codes - 1  # else the codebooks' sizes differ
-    by_hand = tiny_sampler().fit(codes, y)
+    tokens = tokenizer.transform(X)
+    # Otherwise the sizes of the codebooks would differ.
+    assert tokens.max() == len(tokenizer.codebook_) - 1
+    by_hand = tiny_sampler().fit(tokens, y)
     restored = tokenizer.inverse_transform(by_hand.sample(5))
     np.testing.assert_array_equal(restored, expected)
 
@@ -58,11 +62,11 @@ def test_a_frozen_tokenizer_must_be_fitted():
 def test_pipeline_from_series_to_series():
     X, y = waves()
     generator = make_pipeline(
-        STFTTransformer(device="cpu"), tiny_tokenizer(output="codes"), tiny_sampler()
+        STFTTransformer(device="cpu"), tiny_tokenizer(output="tokens"), tiny_sampler()
     ).fit(X, y)
-    codes = generator[-1].sample(7)
-    assert codes.dtype == np.int64
-    assert generator[:-1].inverse_transform(codes).shape == (7, 50)
+    tokens = generator[-1].sample(7)
+    assert tokens.dtype == np.int64
+    assert generator[:-1].inverse_transform(tokens).shape == (7, 50)
 
 
 def test_samples_repeat_and_differ(fitted):
@@ -73,23 +77,23 @@ def test_samples_repeat_and_differ(fitted):
 
 
 def test_decoding_path_ends_in_the_sample(fitted):
-    codes, masks = fitted.decoding_path(66, random_state=1)
+    tokens, masks = fitted.decoding_path(66, random_state=1)
     n_steps, n_tokens = fitted.n_steps, fitted.n_tokens_
-    assert codes.shape == masks.shape == (n_steps, 66, n_tokens)
-    assert (codes.dtype, masks.dtype) == (np.int64, bool)
-    expected = fitted.sample_codes(66, random_state=1)
-    np.testing.assert_array_equal(codes[-1], expected)
+    assert tokens.shape == masks.shape == (n_steps, 66, n_tokens)
+    assert (tokens.dtype, masks.dtype) == (np.int64, bool)
+    expected = fitted.sample_tokens(66, random_state=1)
+    np.testing.assert_array_equal(tokens[-1], expected)
 
 
 def test_decoding_path_settles_tokens_for_good(fitted):
-    codes, masks = fitted.decoding_path(5, y="fast", random_state=0)
+    tokens, masks = fitted.decoding_path(5, y="fast", random_state=0)
     n_masked = masks.sum(axis=2)
     assert (np.diff(n_masked, axis=0) < 0).all()
     assert (n_masked[-1] == 0).all()
     for step in range(fitted.n_steps - 1):
         settled = ~masks[step]
         assert not masks[step + 1][settled].any()
-        np.testing.assert_array_equal(codes[step + 1][settled], codes[step][settled])
+        np.testing.assert_array_equal(tokens[step + 1][settled], tokens[step][settled])
 
 
 @pytest.mark.parametrize("n_samples", [1, 64, 65])
@@ -135,26 +139,26 @@ def test_series_need_a_tokenizer():
 
 
 def test_a_codebook_may_hold_more_than_fit_saw():
-    codes = np.random.default_rng(0).integers(0, 8, size=(20, 6))
-    unseen = codes + 1
+    tokens = np.random.default_rng(0).integers(0, 8, size=(20, 6))
+    unseen = tokens + 1
     with pytest.raises(ValueError, match=r"must lie in \[0, 8\)"):
-        tiny_sampler().fit(codes).score(unseen)
-    sampler = tiny_sampler(n_codes=16).fit(codes)
+        tiny_sampler().fit(tokens).score(unseen)
+    sampler = tiny_sampler(n_codes=16).fit(tokens)
     assert sampler.n_codes_ == 16
     assert np.isfinite(sampler.score(unseen))
     with pytest.raises(ValueError, match=r"must lie in \[0, 4\)"):
-        tiny_sampler(n_codes=4).fit(codes)
+        tiny_sampler(n_codes=4).fit(tokens)
 
 
 @pytest.mark.parametrize("schedule", MASK_SCHEDULES)
 @pytest.mark.parametrize("n_steps", [1, 3, 50])
 def test_schedules_and_steps(schedule, n_steps):
-    codes = np.random.default_rng(0).integers(0, 8, size=(20, 6))
-    sampler = tiny_sampler(schedule=schedule, n_steps=n_steps).fit(codes)
+    tokens = np.random.default_rng(0).integers(0, 8, size=(20, 6))
+    sampler = tiny_sampler(schedule=schedule, n_steps=n_steps).fit(tokens)
     samples = sampler.sample(9)
     assert samples.shape == (9, 6)
     assert samples.min() >= 0
-    assert samples.max() <= codes.max()
+    assert samples.max() <= tokens.max()
 
 
 def trained_on_two_words(**params):
@@ -259,7 +263,9 @@ def test_candidates_are_chosen_by_the_channel_that_is_known():
     X, _ = waves(n_samples=200, n_channels=1)
     X = np.repeat(X, 2, axis=1)  # the second channel is told by the first
     sampler = tiny_sampler(
-        tiny_tokenizer(n_codes=16, max_epochs=30, lr=1e-2, ssl=None),
+        tiny_tokenizer(
+            quantizer=EMACodebook(16, dim=4), max_epochs=30, lr=1e-2, ssl=None
+        ),
         max_epochs=30,
         lr=1e-2,
     ).fit(X)
@@ -313,3 +319,148 @@ def test_impute_needs_series():
     sampler = tiny_sampler().fit(np.zeros((4, 3), dtype=int))
     with pytest.raises(ValueError, match="fitted on series"):
         sampler.impute(np.zeros((4, 3)), np.zeros((4, 3)))
+
+
+# ----------------------------------------------------------------------- autoregressive
+
+
+@pytest.fixture(scope="module")
+def autoregressive():
+    X, y = waves(dtype=np.float32)
+    sampler = tiny_autoregressive(tiny_tokenizer())
+    return sampler.fit(X, np.array(["slow", "fast"])[y])
+
+
+def trained_on_three_words(**params):
+    """Half of all series are word 0; words 1 and 2 begin alike."""
+    words = np.array([[0, 1, 2, 0, 1], [2, 2, 1, 1, 0], [2, 2, 0, 0, 1]])
+    y = np.array([0, 0, 1, 2] * 25)
+    small = {"hidden_dim": 32, "max_epochs": 60, "lr": 3e-3, "dropout": 0.0}
+    return words, tiny_autoregressive(**small, **params).fit(words[y], y)
+
+
+def test_likelihoods_of_all_series_add_up_to_one():
+    words = np.random.default_rng(0).integers(0, 3, size=(30, 4))
+    sampler = tiny_autoregressive(n_codes=3).fit(words)
+    everything = np.stack(np.meshgrid(*[range(3)] * 4), axis=-1).reshape(-1, 4)
+    total = np.exp(sampler.score_samples(everything)).sum()
+    assert total == pytest.approx(1, abs=1e-6)
+
+
+def test_likelihoods_are_the_shares_that_are_sampled():
+    words, sampler = trained_on_three_words(class_dropout=0.5)
+    shares = np.exp(sampler.score_samples(words))  # nats
+    np.testing.assert_allclose(shares, [0.5, 0.25, 0.25], atol=0.1)
+    samples = sampler.set_params(guidance_scale=0.0).sample(2000, random_state=0)
+    drawn = (samples[:, None] == words).all(axis=2).mean(axis=0)
+    np.testing.assert_allclose(drawn, shares, atol=0.04)
+
+
+def test_classes_and_guidance_of_the_autoregressive_sampler():
+    words, sampler = trained_on_three_words(class_dropout=0.3)
+    for scale in (1.0, 1.5):
+        samples = sampler.set_params(guidance_scale=scale).sample(100, y=2)
+        assert (samples == words[2]).all(axis=1).mean() > 0.9
+
+
+def test_temperature_zero_draws_the_most_probable_series():
+    words, sampler = trained_on_three_words(temperature=0.0)
+    samples = sampler.sample(3, y=[0, 1, 2])
+    np.testing.assert_array_equal(samples, words)
+
+
+def test_tokens_are_continued_from_their_beginnings():
+    words, sampler = trained_on_three_words(class_dropout=0.3)
+    continued = sampler.extend([[2, 2]] * 200, random_state=0)
+    shares = (continued[:, None] == words).all(axis=2).mean(axis=0)
+    np.testing.assert_allclose(shares, [0, 0.5, 0.5], atol=0.15)
+    of_class = sampler.extend([[2, 2]] * 50, y=1)
+    assert (of_class == words[1]).all(axis=1).mean() > 0.9
+    np.testing.assert_array_equal(sampler.extend(words), words)  # nothing is left
+
+
+def test_series_are_continued_from_their_beginnings(autoregressive):
+    X, _ = waves(dtype=np.float32)
+    for n_known in (1, 30, 49, 50):
+        extended = autoregressive.extend(X[:, :n_known], random_state=0)
+        assert (extended.shape, extended.dtype) == (X.shape, X.dtype)
+        np.testing.assert_array_equal(extended[:, :n_known], X[:, :n_known])
+        assert np.isfinite(extended).all()
+    again = autoregressive.extend(X[:, :30], random_state=0)
+    other = autoregressive.extend(X[:, :30], random_state=1)
+    np.testing.assert_array_equal(
+        again, autoregressive.extend(X[:, :30], random_state=0)
+    )
+    assert (again != other).any()
+
+
+def test_several_channels_are_continued():
+    X, _ = waves(n_channels=2)
+    sampler = tiny_autoregressive(tiny_tokenizer()).fit(X)
+    extended = sampler.extend(X[:5, :, :20])
+    assert extended.shape == (5, 2, 50)
+    np.testing.assert_array_equal(extended[..., :20], X[:5, :, :20])
+
+
+@pytest.mark.parametrize(
+    ("shape", "match"),
+    [
+        ((2, 51), "X has 51 values per series, but .* is expecting 1 to 50"),
+        ((2, 0), "minimum of 1 is required"),
+        ((2, 1, 20), "expecting beginnings of samples of shape"),
+        ((20,), "Reshape your data|expecting beginnings"),
+    ],
+)
+def test_beginnings_must_fit(autoregressive, shape, match):
+    with pytest.raises(ValueError, match=match):
+        autoregressive.extend(np.zeros(shape))
+
+
+def test_beginnings_have_no_gaps(autoregressive):
+    with pytest.raises(ValueError, match="contains NaN"):
+        autoregressive.extend(np.full((2, 20), np.nan))
+
+
+def test_a_beginning_longer_than_the_series_of_tokens():
+    _, sampler = trained_on_three_words()
+    with pytest.raises(ValueError, match="X has 6 values per series"):
+        sampler.extend([[0] * 6])
+    with pytest.raises(ValueError, match=r"must lie in \[0, 3\)"):
+        sampler.extend([[7]])
+
+
+def test_the_autoregressive_sampler_without_class_dropout():
+    X, y = waves()
+    sampler = tiny_autoregressive(tiny_tokenizer(), class_dropout=0.0).fit(X, y)
+    message = "needs the distribution without classes"
+    with pytest.raises(ValueError, match=f"extend {message}"):
+        sampler.extend(X[:, :20])
+    assert sampler.extend(X[:, :20], y).shape == X.shape
+    with pytest.raises(ValueError, match=f"score_samples {message}"):
+        sampler.score(X)
+
+
+@pytest.mark.parametrize("maker", [tiny_sampler, tiny_autoregressive])
+def test_a_strangers_tokenizer_needs_three_things(maker):
+    class Rounding(BaseEstimator):
+        """One token per timepoint: the value, rounded."""
+
+        def fit(self, X, y=None):
+            self.codebook_ = np.arange(-2, 3)[:, None]
+            return self
+
+        def encode(self, X):
+            return np.clip(np.round(X), -2, 2).astype(int) + 2
+
+        def decode(self, tokens):
+            return self.codebook_[tokens, 0].astype(float)
+
+    X, y = waves(n_timepoints=12)
+    sampler = maker(Rounding()).fit(X, y)
+    assert sampler.sample(4, y=1).shape == (4, 12)
+    assert np.isfinite(sampler.score_samples(X)).all()
+
+
+def test_the_base_of_samplers_draws_nothing():
+    with pytest.raises(NotImplementedError, match="TokenSampler defines no network"):
+        TokenSampler(max_epochs=1).fit([[0, 1]])

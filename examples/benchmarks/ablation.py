@@ -1,9 +1,10 @@
-"""What the defaults bring: cross-validation inside the training parts of UCR data sets.
+"""What the defaults gain: cross-validation inside the training parts of UCR data sets.
 
-No test part is opened. Representations are fitted without labels on (at most 1500
-series of) the training part and probed there by five-fold cross-validation. ``NAME:n``
-imitates a small data set: ``n`` series of the training part for encoder and probe, its
-other series for the accuracy. One JSON line a run; safe to stop.
+Test parts are not used. Representations are fitted without labels on the training part,
+or on 1500 series of a larger one, and probed there by five-fold cross-validation.
+``NAME:n`` imitates a small data set: encoder and probe see ``n`` series of the training
+part, and its other series give the accuracy. Results are one JSON line per run. Runs
+that are already in the file are not repeated, so it is safe to stop.
 
     python examples/benchmarks/ablation.py --data DIR --out results.jsonl
 """
@@ -11,38 +12,38 @@ other series for the accuracy. One JSON line a run; safe to stop.
 import argparse
 import math
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
 import pandas as pd
 import torch
-from common import UNTRAINED, append_row, load, read_rows
-from sklearn.linear_model import RidgeClassifierCV
+from common import append_row, load, read_rows, ridge_probe
 from sklearn.model_selection import (
     StratifiedKFold,
     StratifiedShuffleSplit,
     cross_val_score,
 )
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from sktsrep import SSLEncoder, SSLVQTokenizer, base
+from sktsrep import SSLEncoder, SSLVQTokenizer, _base
 from sktsrep.augmentations import time_shift
-from sktsrep.base import resolve_frames
-from sktsrep.nn import Encoder, SeriesEncoder
+from sktsrep.functional import resolve_frames, shared_shape
+from sktsrep.nn import Encoder, SpectralEncoder
 from sktsrep.objectives import VIbCReg
+from sktsrep.quantizers import EMACodebook
 
 DATASETS = ["FaceAll:60", "SwedishLeaf:60", "Adiac", "OSULeaf", "ShapesAll", "FordA"]
 MAX_SERIES = 1500
 
 
 def estimators(n_timepoints, n_series, n_steps, seed):
-    """Every arm of the comparison, by name."""
+    """Make every arm of the comparison, by name."""
     n_fft, hop_length = resolve_frames("auto", None, n_timepoints)
     n_epochs = round(n_steps / math.ceil(n_series / 64))
     common = {"random_state": seed, "device": "cpu"}
     trained = {**common, "max_epochs": n_epochs}
+    untrained = {**common, "max_epochs": 0}
     return {
         "SSLEncoder": SSLEncoder(**trained),
         "SSLEncoder, no noise": SSLEncoder(**trained, augmentations=time_shift),
@@ -52,10 +53,10 @@ def estimators(n_timepoints, n_series, n_steps, seed):
         "SSLEncoder, shared shape whole": SSLEncoder(**trained),
         "SSLEncoder crop": SSLEncoder(**trained, augmentations="crop"),
         "SSLEncoder group_size=16": SSLEncoder(VIbCReg(group_size=16), **trained),
-        "SSLEncoder untrained": SSLEncoder(**common, **UNTRAINED),
-        "SSLEncoder untrained, shared shape whole": SSLEncoder(**common, **UNTRAINED),
+        "SSLEncoder untrained": SSLEncoder(**untrained),
+        "SSLEncoder untrained, shared shape whole": SSLEncoder(**untrained),
         "SSLEncoder untrained, window of two hops": SSLEncoder(
-            **common, **UNTRAINED, n_fft=n_fft // 2, hop_length=hop_length
+            **untrained, n_fft=n_fft // 2, hop_length=hop_length
         ),
         "SSLVQTokenizer": SSLVQTokenizer(**trained),
         "SSLVQTokenizer, no noise": SSLVQTokenizer(**trained, augmentations=time_shift),
@@ -69,16 +70,22 @@ def estimators(n_timepoints, n_series, n_steps, seed):
         "SSLVQTokenizer group_size=16": SSLVQTokenizer(
             VIbCReg(group_size=16), **trained
         ),
-        "SSLVQTokenizer n_codes=32": SSLVQTokenizer(**trained, n_codes=32),
-        "SSLVQTokenizer n_codes=128": SSLVQTokenizer(**trained, n_codes=128),
-        "SSLVQTokenizer n_codes=512": SSLVQTokenizer(**trained, n_codes=512),
+        "SSLVQTokenizer n_codes=32": SSLVQTokenizer(
+            quantizer=EMACodebook(32), **trained
+        ),
+        "SSLVQTokenizer n_codes=128": SSLVQTokenizer(
+            quantizer=EMACodebook(128), **trained
+        ),
+        "SSLVQTokenizer n_codes=512": SSLVQTokenizer(
+            quantizer=EMACodebook(512), **trained
+        ),
         "SSLVQTokenizer max_tokens=8": SSLVQTokenizer(**trained, max_tokens=8),
-        "SSLVQTokenizer untrained": SSLVQTokenizer(**common, **UNTRAINED),
+        "SSLVQTokenizer untrained": SSLVQTokenizer(**untrained),
     }
 
 
 def read(data, dataset):
-    """Series, labels, the rows to fit on, and the splits of the probe."""
+    """Read series, labels, the rows to fit on, and the splits of the probe."""
     name, _, n_small = dataset.partition(":")
     X, y, _, _ = load(data / f"{name}.npz")
     if n_small:
@@ -91,25 +98,22 @@ def read(data, dataset):
 
 
 def columns(estimator):
-    """Summary that every feature is, and the map that it is of, as two arrays."""
+    """Name the summary and the map behind every feature, as two arrays."""
     encoder = estimator.net_.module_.encoder
     n_maps = len(encoder.sizes) * (1 + estimator.n_blocks)
     widths = [encoder.in_channels // 2] + n_maps * [estimator.hidden_dim]
     summaries = ["mean", "maximum", "minimum", "share"]
     maps = [(width, summaries) for width in widths]
     located = summaries + 4 * ["quarter"]
-    if isinstance(estimator, SSLVQTokenizer):
-        maps += 2 * [(estimator.code_dim, located)]
-    else:
-        maps += [(estimator.latent_dim, located)]
+    n_latent = 2 if isinstance(estimator, SSLVQTokenizer) else 1
+    maps += n_latent * [(encoder.out_dim, located)]
     kinds = [np.repeat(names, width) for width, names in maps]
     return np.concatenate(kinds), np.repeat(range(len(maps)), [len(k) for k in kinds])
 
 
 def embeddings(estimator, X):
-    """Features by level, and poorer selections of them."""
-    estimator.features = "all"
-    values = estimator.transform(X)
+    """Compute features by level, and selections of them with something left out."""
+    values = estimator.set_params(level="all").transform(X)
     kind, of = columns(estimator)
     z = of.max() - isinstance(estimator, SSLVQTokenizer)
     chosen = {"all": of >= 0, "latent": of == z}
@@ -128,7 +132,7 @@ def embeddings(estimator, X):
 
 
 def block_outputs(estimator, X):
-    """Features of what blocks hand on, instead of what they add to it."""
+    """Compute features of what blocks hand on, instead of what they add to it."""
 
     def activations(encoder, x):
         maps = []
@@ -149,28 +153,28 @@ def block_outputs(estimator, X):
 
 
 def poorer(arm):
-    """Context in which an arm does without what no parameter turns off.
+    """Make the context in which an arm lacks what no parameter of it turns off.
 
-    "parts only": the encoder sees no log amplitudes. "shared shape whole": nothing but
-    the mean is subtracted from series.
+    "parts only": the encoder sees no log amplitudes. "shared shape whole": only the
+    channel mean is subtracted from series.
     """
     if arm.endswith("parts only"):
-        return mock.patch.object(SeriesEncoder, "log_weight", 0.0)
+        no_logarithms = partial(SpectralEncoder, log_weight=0.0)
+        return mock.patch.object(_base, "SpectralEncoder", no_logarithms)
     if arm.endswith("shared shape whole"):
-        return mock.patch.object(base, "_SHARED_LIMIT", math.inf)
+        no_limit = partial(shared_shape, limit=math.inf)
+        return mock.patch.object(_base, "shared_shape", no_limit)
     return nullcontext()
 
 
 def measure(data, dataset, arm, n_steps, seed):
-    """Fit one representation and cross-validate a ridge probe: a row of the results."""
+    """Fit one representation and probe it; return a row of the results."""
     X, y, fitted, splits = read(data, dataset)
     arms = estimators(X.shape[1], len(X[fitted]), n_steps, seed)
     estimator = arms[arm].fit(X[fitted])
     row = {"dataset": dataset, "seed": seed, "steps": n_steps, "method": arm}
     for level, values in embeddings(estimator, X).items():
-        ridge = RidgeClassifierCV(alphas=np.logspace(-3, 5, 17))
-        probe = make_pipeline(StandardScaler(), ridge)
-        row[level] = cross_val_score(probe, values, y, cv=splits).mean()
+        row[level] = cross_val_score(ridge_probe(), values, y, cv=splits).mean()
     if isinstance(estimator, SSLVQTokenizer):
         row["error"] = -estimator.score(X)
     return row

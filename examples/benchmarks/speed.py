@@ -1,14 +1,14 @@
-"""Speed of sktsrep beside the peer package TimeVQVAE, and of its estimators.
+"""Speed of sktsrep compared with TimeVQVAE, and overhead of its training engine.
 
 Both libraries run in one process, on the same synthetic series, in turns (ours, the
 peer's, ours, ...), because timings taken on different occasions cannot be compared.
-The tables give medians over the turns; a ratio is taken within every turn, and above 1
-means that sktsrep is faster.
+The tables give medians over the turns. A ratio is taken within each turn; above 1,
+sktsrep is faster.
 
-Both run as they come: the default parameters of `SSLVQTokenizer` and `MaskGITSampler`,
-and for TimeVQVAE those of its constructor and README. The models are thus not of equal
-size, and their qualities are not compared here. Nothing is trained beyond a few
-steps: how long a step or a sample takes does not depend on the weights.
+Both run with their defaults: those of `SSLVQTokenizer` and `MaskGITSampler`, and those
+of TimeVQVAE's constructor and README. The models therefore differ in size, and their
+quality is not compared here. Nothing is trained beyond a few steps, because the time of
+a step or a sample does not depend on the weights.
 
 Run `python examples/benchmarks/speed.py --help` for the options. With the default
 repeats it takes about a quarter of an hour on two cores.
@@ -39,26 +39,32 @@ except ImportError:
 
 N_SERIES = 1024
 N_CLASSES = 2
-STEPS_A_TURN = 5
+STEPS_PER_TURN = 5
+GRADIENT_CLIP = 1.0  # as in fit
 MEASURES = ["stage1", "encode", "stage2", "sample", "overhead"]
 
 
 # ------------------------------------------------------------------------ our side
 
 
-def fitted_tokenizer(X, ssl, device):
-    """A tokenizer after one pass over a part of the data."""
-    tokenizer = SSLVQTokenizer(ssl, max_epochs=1, device=device, random_state=0)
+class TrainingSeries(Callback):
+    """Keep what ``fit`` trains on: standardized series of whole hops, on the device."""
+
+    def on_train_begin(self, net, X=None, **kwargs):
+        """Called by skorch with the data set."""
+        (self.series,) = X.tensors
+
+
+def fitted_tokenizer(X, ssl, device, callbacks=None):
+    """Fit a tokenizer in one pass over part of the data."""
+    tokenizer = SSLVQTokenizer(
+        ssl, max_epochs=1, device=device, random_state=0, callbacks=callbacks
+    )
     return tokenizer.fit(X[:256])
 
 
-def training_series(tokenizer, X):
-    """What ``fit`` trains on: standardized series of whole hops, on the device."""
-    return tokenizer._fit_series(X)
-
-
 def fitted_sampler(X, y, device):
-    """A sampler with 10 decoding steps, over a tokenizer that is not trained again."""
+    """Fit a sampler with 10 decoding steps, over a frozen tokenizer."""
     tokenizer = FrozenEstimator(fitted_tokenizer(X, None, device))
     sampler = MaskGITSampler(
         tokenizer, n_steps=10, max_epochs=1, device=device, random_state=0
@@ -67,7 +73,7 @@ def fitted_sampler(X, y, device):
 
 
 def bare_step(estimator):
-    """One optimizer step on the module that an estimator trains, as a plain function.
+    """Make one optimizer step on an estimator's module, as a plain function.
 
     It does what a step of ``fit`` does: forward, loss, backward, gradient clipping,
     fused AdamW, the schedule of the learning rate and the module's own updates.
@@ -84,7 +90,7 @@ def bare_step(estimator):
         terms = module(*batch)
         loss = sum(term for name, term in terms.items() if name.endswith("_loss"))
         loss.backward()
-        clip_grad_norm_(parameters, estimator.gradient_clip)
+        clip_grad_norm_(parameters, GRADIENT_CLIP)
         optimizer.step()
         schedule.step()
         module.after_step(0.5)
@@ -93,12 +99,11 @@ def bare_step(estimator):
     return step
 
 
-class BareEpochs(Callback):
-    """After every epoch of a fit, the same epoch once more as a bare loop, timed."""
+class BareEpochs(TrainingSeries):
+    """Repeat every epoch of a fit as a bare loop, and time it."""
 
-    def __init__(self, step, series, batch_size):
+    def __init__(self, step, batch_size):
         self.step = step
-        self.series = series
         self.batch_size = batch_size
         self.seconds = []
 
@@ -107,7 +112,7 @@ class BareEpochs(Callback):
         self.seconds.append(seconds(self.epoch, self.series.device))
 
     def epoch(self):
-        """One pass over the data in random order."""
+        """Make one pass over the data in random order."""
         order = torch.randperm(len(self.series), device=self.series.device)
         losses = [self.step(self.series[rows]) for rows in order.split(self.batch_size)]
         return torch.stack(losses).mean().item()
@@ -117,7 +122,7 @@ class BareEpochs(Callback):
 
 
 def peer_tokenizer(x):
-    """TimeVQVAE's first stage as in its README, its codebooks started by k-means."""
+    """Make TimeVQVAE's first stage as in its README, with codebooks from k-means."""
     vqvae = VQVAE(in_channels=1, input_length=x.shape[-1]).to(x.device)
     with torch.no_grad():
         vqvae.train()(x[:128])
@@ -125,7 +130,7 @@ def peer_tokenizer(x):
 
 
 def peer_sampler(x):
-    """TimeVQVAE's second stage as in its README."""
+    """Make TimeVQVAE's second stage as in its README."""
     shared = dict(ff_mult=1, use_rmsnorm=True, p_unconditional=0.2)
     low = PriorModelConfig(hidden_dim=128, n_layers=4, heads=2, **shared)
     high = PriorModelConfig(hidden_dim=32, n_layers=1, heads=1, **shared)
@@ -146,7 +151,7 @@ def peer_sampler(x):
 
 
 def peer_step(module, loss, lr):
-    """One optimizer step of the peer's; it brings no training loop of its own."""
+    """Make one optimizer step of the peer, which has no training loop of its own."""
     parameters = [p for p in module.train().parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=lr)
 
@@ -159,14 +164,14 @@ def peer_step(module, loss, lr):
 
 
 def peer_tokenizer_loss(output):
-    """Sum of the losses that its first stage returns."""
+    """Sum the losses that the peer's first stage returns."""
     codebook = sum(losses["loss"] for losses in output.vq_losses.values())
     return sum(output.recons_loss.values()) + codebook
 
 
 @torch.no_grad()
 def peer_encode(maskgit, x):
-    """Tokens of both bands."""
+    """Encode series into the tokens of both bands."""
     maskgit.eval()
     low = maskgit.encoder_l, maskgit.vq_model_l
     high = maskgit.encoder_h, maskgit.vq_model_h
@@ -178,7 +183,7 @@ def peer_encode(maskgit, x):
 
 @torch.no_grad()
 def peer_sample(maskgit, n_samples, label, device):
-    """New series of one class."""
+    """Draw new series of one class."""
     maskgit.eval()
     for _ in range(n_samples // 256):
         low, high = maskgit.iterative_decoding(
@@ -192,7 +197,7 @@ def peer_sample(maskgit, n_samples, label, device):
 
 
 def make_series(n_timepoints):
-    """Noisy sums of three waves, each series standardized, and labels."""
+    """Draw noisy sums of three waves, standardize each series, and draw labels."""
     rng = np.random.default_rng(0)
     time_axis = np.linspace(0, 1, n_timepoints)
     cycles, phase = rng.uniform([[[2]], [[0]]], [[[20]], [[7]]], (2, N_SERIES, 3))
@@ -203,7 +208,7 @@ def make_series(n_timepoints):
 
 
 def seconds(function, device):
-    """How long a call takes, waiting for the device before and after."""
+    """Time a call, waiting for the device before and after."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     start = time.perf_counter()
@@ -214,25 +219,25 @@ def seconds(function, device):
 
 
 def in_turns(functions, repeats, device):
-    """Seconds of every function in every turn, after one turn that is not counted."""
+    """Time every function in every turn, after one turn that is not counted."""
     turns = [[seconds(f, device) for f in functions] for _ in range(1 + repeats)]
     return np.array(turns[1:])  # (repeats, functions)
 
 
 def several(step, *batch):
-    """A turn of optimizer steps."""
+    """Make a turn of several optimizer steps."""
 
     def turn():
-        for _ in range(STEPS_A_TURN):
+        for _ in range(STEPS_PER_TURN):
             step(*batch)
 
     return turn
 
 
 def comparisons(names, turns, work):
-    """Table cells of our columns of ``turns`` against the last one, the peer's.
+    """Make table cells of our columns of ``turns`` and the last one, the peer's.
 
-    ``work`` is how much a turn does: the table then shows work a second. None: it
+    The table shows ``work`` per second, where ``work`` is how much a turn does. None
     shows the seconds themselves.
     """
 
@@ -250,24 +255,24 @@ def comparisons(names, turns, work):
 
 
 def measure_stage1(X, y, x, repeats):
-    """Optimizer steps of the tokenizer."""
+    """Measure optimizer steps of the tokenizer."""
     names = [
         "stage 1 without SSL, batch 128, steps/s",
         "stage 1 with VIbCReg, batch 128, steps/s",
     ]
-    tokenizers = [fitted_tokenizer(X, ssl, x.device) for ssl in (None, "vibcreg")]
-    turns = [
-        several(bare_step(tokenizer), training_series(tokenizer, X)[:128])
-        for tokenizer in tokenizers
-    ]
+    turns = []
+    for ssl in (None, "vibcreg"):
+        data = TrainingSeries()
+        tokenizer = fitted_tokenizer(X, ssl, x.device, callbacks=[data])
+        turns.append(several(bare_step(tokenizer), data.series[:128]))
     if timevqvae:
         step = peer_step(peer_tokenizer(x), peer_tokenizer_loss, lr=5e-3)
         turns.append(several(step, x[:128]))
-    return comparisons(names, in_turns(turns, repeats, x.device), STEPS_A_TURN)
+    return comparisons(names, in_turns(turns, repeats, x.device), STEPS_PER_TURN)
 
 
 def measure_encode(X, y, x, repeats):
-    """Series to tokens; ours from array to array."""
+    """Measure the encoding of series into tokens; ours goes from array to array."""
     tokenizer = fitted_tokenizer(X, None, x.device)
     turns = [lambda: tokenizer.encode(X)]
     if timevqvae:
@@ -278,7 +283,7 @@ def measure_encode(X, y, x, repeats):
 
 
 def measure_stage2(X, y, x, repeats):
-    """Optimizer steps of the sampler; the peer's own step encodes its batch again."""
+    """Measure optimizer steps of the sampler; the peer's encode their batch anew."""
     sampler = fitted_sampler(X, y, x.device)
     classes = torch.tensor(y[:256], device=x.device)
     tokens = torch.tensor(sampler.tokenizer_.encode(X[:256]), device=x.device)
@@ -289,25 +294,24 @@ def measure_stage2(X, y, x, repeats):
         )
         turns.append(several(step, x[:256], classes.unsqueeze(1)))
     turns = in_turns(turns, repeats, x.device)
-    return comparisons(["stage 2, batch 256, steps/s"], turns, STEPS_A_TURN)
+    return comparisons(["stage 2, batch 256, steps/s"], turns, STEPS_PER_TURN)
 
 
 def measure_sample(X, y, x, repeats):
-    """New series of one class; fewer turns, because the peer's take half a minute."""
+    """Measure sampling from one class; the peer's turns take long, so they are few."""
     sampler = fitted_sampler(X, y, x.device)
     turns = [lambda: sampler.sample(N_SERIES, y=1, random_state=0)]
     if timevqvae:
         peer = peer_sampler(x)
         turns.append(lambda: peer_sample(peer, N_SERIES, 1, x.device))
     turns = in_turns(turns, max(3, repeats // 3), x.device)
-    return comparisons([f"sample({N_SERIES}) of a class, 10 steps, s"], turns, None)
+    return comparisons([f"sample({N_SERIES}) of one class, 10 steps, s"], turns, None)
 
 
 def measure_overhead(X, ssl, device, repeats):
-    """Table cells of an epoch of ``fit`` against the same epoch as a bare loop."""
+    """Make table cells of an epoch of ``fit`` and the same epoch as a bare loop."""
     other = fitted_tokenizer(X, ssl, device)
-    series = training_series(other, X)
-    bare = BareEpochs(bare_step(other), series, other.batch_size)
+    bare = BareEpochs(bare_step(other), other.batch_size)
     tokenizer = SSLVQTokenizer(
         ssl, max_epochs=1 + repeats, callbacks=[bare], device=device, random_state=0
     )
@@ -315,7 +319,7 @@ def measure_overhead(X, ssl, device, repeats):
     fit, loop = tokenizer.history_["dur"].to_numpy()[1:], np.array(bare.seconds[1:])
     low, overhead, high = np.quantile(100 * (fit / loop - 1), [0.25, 0.5, 0.75])
     return (
-        f"an epoch of fit, ssl={ssl!r}",
+        f"epoch of fit, ssl={ssl!r}",
         f"{np.median(fit):.3g}",
         f"{np.median(loop):.3g}",
         f"{overhead:+.1f} % ({low:+.1f} to {high:+.1f})",
@@ -326,7 +330,7 @@ def measure_overhead(X, ssl, device, repeats):
 
 
 def machine(device):
-    """One line about hardware and versions."""
+    """Describe hardware and versions in one line."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     models = [line.split(": ")[1] for line in lines if line.startswith("model name")]
@@ -344,7 +348,7 @@ def machine(device):
 
 
 def cpu_seconds():
-    """CPU time of the whole machine and of this process so far; None off Linux."""
+    """Read the CPU time of the machine and of this process; None except on Linux."""
     statistics = Path("/proc/stat")
     if not statistics.exists():
         return None
@@ -354,9 +358,9 @@ def cpu_seconds():
 
 
 def other_processes(before):
-    """One line about who else used the machine since ``before``."""
+    """Say in one line how much other processes have run since ``before``."""
     if before is None:
-        return "Whether other processes ran meanwhile is not known."
+        return "Whether other processes ran meanwhile is unknown."
     everybody, own, wall = cpu_seconds() - before
     return (
         f"Meanwhile other processes used {max(everybody - own, 0) / wall:.2f} of "
@@ -365,7 +369,7 @@ def other_processes(before):
 
 
 def print_table(header, rows):
-    """A Markdown table, if it has rows."""
+    """Print a Markdown table, if it has rows."""
     if not rows:
         return
     print()
@@ -374,10 +378,10 @@ def print_table(header, rows):
 
 
 def arguments():
-    """Options of the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lengths", type=int, nargs="+", default=[140, 500])
-    parser.add_argument("--repeats", type=int, default=9, help="turns a measure")
+    parser.add_argument("--repeats", type=int, default=9, help="turns per measure")
     parser.add_argument("--device", type=torch.device, default="cpu")
     parser.add_argument("--skip", nargs="+", choices=MEASURES, default=[])
     return parser.parse_args()

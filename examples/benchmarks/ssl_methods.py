@@ -1,10 +1,10 @@
 """Does each self-supervised method learn? Linear probes against the untrained network.
 
-On every data set and seed, frozen embeddings are probed by ridge regression with its
-penalty chosen on the training part: of the untrained network, of ``SSLEncoder`` with
-each objective, and of ``SSLVQTokenizer`` without and with the default objective. All
-settings are defaults. Results go to a file, one JSON line a run; a run that is there
-already is not repeated, so it is safe to stop.
+On every data set and seed, a ridge classifier probes frozen embeddings; its penalty is
+chosen on the training part. The embeddings are those of untrained networks, of
+``SSLEncoder`` with each objective, and of ``SSLVQTokenizer`` with no objective and with
+the default one. All settings are defaults. Results go to a file, one JSON line per run.
+Runs that are already in the file are not repeated, so it is safe to stop.
 
     python examples/benchmarks/ssl_methods.py --data DIR --out results.jsonl
 
@@ -18,38 +18,33 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from common import UNTRAINED, append_row, load, read_rows
-from sklearn.linear_model import RidgeClassifierCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from common import append_row, load, read_rows, ridge_probe
 
 from sktsrep import SSLEncoder, SSLVQTokenizer
 from sktsrep.objectives import OBJECTIVES
 
 
 def estimators(seed, device):
-    """Every arm of the comparison, by name."""
+    """Make every arm of the comparison, by name."""
     common = {"random_state": seed, "device": device}
-    arms = {"SSLEncoder untrained": SSLEncoder(**common, **UNTRAINED)}
+    arms = {"SSLEncoder untrained": SSLEncoder(**common, max_epochs=0)}
     for name in OBJECTIVES:
         arms[f"SSLEncoder {name}"] = SSLEncoder(name, **common)
-    arms["SSLVQTokenizer untrained"] = SSLVQTokenizer(**common, **UNTRAINED)
+    arms["SSLVQTokenizer untrained"] = SSLVQTokenizer(**common, max_epochs=0)
     for ssl in (None, "vibcreg"):
         arms[f"SSLVQTokenizer {ssl}"] = SSLVQTokenizer(ssl, **common)
     return arms
 
 
 def probe_accuracy(estimator, X_train, y_train, X_test, y_test):
-    """Accuracy of a linear probe on the embeddings, by feature level."""
+    """Compute the accuracy of a linear probe on the embeddings, by level."""
     scores = {}
     levels = ["all", "latent"]
     if isinstance(estimator, SSLVQTokenizer):
         levels.append("tokens")
     for level in levels:
-        estimator.features = level
-        ridge = RidgeClassifierCV(alphas=np.logspace(-3, 5, 17))
-        probe = make_pipeline(StandardScaler(), ridge)
-        probe.fit(estimator.transform(X_train), y_train)
+        estimator.set_params(level=level)
+        probe = ridge_probe().fit(estimator.transform(X_train), y_train)
         scores[level] = probe.score(estimator.transform(X_test), y_test)
     return scores
 
@@ -71,14 +66,16 @@ def run(data, datasets, seeds, device, out):
                     "seed": seed,
                     "method": method,
                     "seconds": round(seconds, 1),
-                    "effective_rank": estimator.history_["effective_rank"].iloc[-1],
                     **probe_accuracy(estimator, *parts),
                 }
+                if estimator.n_iter_:
+                    rank = estimator.history_["effective_rank"].iloc[-1]
+                    row["effective_rank"] = rank
                 append_row(out, row)
 
 
 def table(out):
-    """Mean (standard deviation) over the seeds, and the mean over the data sets."""
+    """Print mean (standard deviation) over seeds, and the mean over data sets."""
     results = pd.DataFrame(read_rows(out))
     by_method = results.groupby(["method", "dataset"], sort=False)
     for level in ("all", "latent", "tokens"):
@@ -90,9 +87,9 @@ def table(out):
             sd = spread.loc[row, column]
             cells.loc[row, column] = f"{mean.loc[row, column]:.3f} ({sd:.3f})"
         cells["mean"] = mean.mean(axis=1).map("{:.3f}".format)
-        print(f"\nfeatures={level!r}\n\n{cells.to_markdown()}")
+        print(f"\nlevel={level!r}\n\n{cells.to_markdown()}")
     seconds = by_method["seconds"].median().unstack()
-    print(f"\nseconds a fit, median\n\n{seconds.to_markdown()}")
+    print(f"\nseconds per fit, median\n\n{seconds.to_markdown()}")
 
 
 def main():

@@ -1,11 +1,11 @@
 """Linear probes on default representations of UCR data sets, against MiniRocket.
 
-Official splits; representations see the training part without labels, with default
-parameters, the same for every data set. Probes are fitted on the training part, their
-penalty chosen there by cross-validation; ``paper`` is the published protocol of
-NC-VQVAE (mean-pooled quantized vectors, linear support vectors with C = 1). Every fit
-runs in a process of its own, for its peak memory. One JSON line a run; what is in the
-file already is not repeated, so it is safe to stop.
+Splits are the official ones. Representations see the training part without labels, with
+default parameters on every data set. Probes are fitted on the training part, where
+cross-validation chooses their penalty. ``paper`` is the published protocol of NC-VQVAE:
+linear support vectors with C = 1 on mean-pooled quantized vectors. Every fit runs in a
+process of its own, so that its peak memory can be read. Results are one JSON line per
+run. Runs that are already in the file are not repeated, so it is safe to stop.
 
     python examples/benchmarks/ucr_probe.py --data DIR --out results.jsonl
 
@@ -22,9 +22,9 @@ import numpy as np
 import pandas as pd
 import torch
 from aeon.transformations.collection.convolution_based import MiniRocket
-from common import UNTRAINED, append_row, load, read_rows
+from common import append_row, load, read_rows, ridge_probe, standardized_error
 from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression, RidgeClassifierCV
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -32,6 +32,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from sktsrep import SSLEncoder, SSLVQTokenizer
+from sktsrep.metrics import perplexity
 
 DATASETS = [
     "SonyAIBORobotSurface1",
@@ -49,24 +50,24 @@ DATASETS = [
 
 
 def representations(seed, device):
-    """Every arm of the comparison, by name."""
+    """Make every arm of the comparison, by name."""
     common = {"random_state": seed, "device": device}
     return {
         "SSLVQTokenizer": SSLVQTokenizer(**common),
-        "SSLVQTokenizer untrained": SSLVQTokenizer(**common, **UNTRAINED),
+        "SSLVQTokenizer untrained": SSLVQTokenizer(**common, max_epochs=0),
         "SSLEncoder": SSLEncoder(**common),
-        "SSLEncoder untrained": SSLEncoder(**common, **UNTRAINED),
+        "SSLEncoder untrained": SSLEncoder(**common, max_epochs=0),
         "MiniRocket": MiniRocket(random_state=seed, n_jobs=1),
         "raw series": None,
     }
 
 
 def searched(classifier, grid, y, n_largest=1000):
-    """Penalty by cross-validation, or the default one without enough labels.
+    """Search the penalty by cross-validation; keep the default without enough labels.
 
-    Of large training parts, ``n_largest`` series choose the penalty; all are fitted.
+    At most ``n_largest`` series choose the penalty; the classifier is fitted to all.
     """
-    # With fewer series than features, a rotation to as many: the same model, sooner.
+    # The rotation leaves no more features than series: the same model, faster.
     pipe = make_pipeline(StandardScaler(), PCA(), classifier)
     rows = np.random.default_rng(0).permutation(len(y))[:n_largest]
     n_splits = min(5, np.unique(y[rows], return_counts=True)[1].min())
@@ -74,16 +75,16 @@ def searched(classifier, grid, y, n_largest=1000):
         return pipe
     folds = StratifiedKFold(n_splits, shuffle=True, random_state=0)
     cv = [(rows[fit], rows[valid]) for fit, valid in folds.split(rows, y[rows])]
-    # Ties go to the first: large C first, since small ones under-fit few series.
+    # The first of equals wins: large C come first, because small ones underfit a small
+    # data set.
     name = type(classifier).__name__.lower()
     return GridSearchCV(pipe, {f"{name}__C": grid}, cv=cv)
 
 
 def probes(y, slow):
-    """Classifiers to put on top."""
-    ridge = RidgeClassifierCV(alphas=np.logspace(-3, 5, 17))
+    """Make the classifiers of the comparison."""
     fast = {
-        "ridge": make_pipeline(StandardScaler(), ridge),
+        "ridge": ridge_probe(),
         "5-NN": make_pipeline(StandardScaler(), KNeighborsClassifier(5)),
     }
     if not slow:
@@ -91,13 +92,13 @@ def probes(y, slow):
     grid = [10.0, 1.0, 0.1, 0.01, 0.001]
     return fast | {
         "logistic": searched(LogisticRegression(max_iter=200), grid, y),
-        # C = 1 takes minutes on 60 classes, and was no better on three sets.
+        # C = 1 takes minutes with 60 classes, and was no better on three data sets.
         "linear SVC": searched(LinearSVC(tol=1e-2), [0.1, 0.01, 0.001, 0.0001], y),
     }
 
 
 def embeddings(representation, X):
-    """Features by level."""
+    """Compute features by level."""
     if representation is None:
         return {"all": X.reshape(len(X), -1)}
     if isinstance(representation, MiniRocket):
@@ -107,13 +108,12 @@ def embeddings(representation, X):
         levels.append("tokens")
     result = {}
     for level in levels:
-        representation.features = level
-        result[level] = representation.transform(X)
+        result[level] = representation.set_params(level=level).transform(X)
     return result
 
 
 def measure(path, arm, seed, device, threads, slow):
-    """Fit one representation and probe it: a row of the results."""
+    """Fit one representation and probe it; return a row of the results."""
     torch.set_num_threads(threads)
     X_train, y_train, X_test, y_test = load(path)
     if arm == "MiniRocket" and X_train.ndim == 2:  # always wants channels
@@ -139,31 +139,20 @@ def measure(path, arm, seed, device, threads, slow):
         nearest = KNeighborsClassifier(1).fit(train["all"], y_train)
         row["1-NN"] = nearest.score(test["all"], y_test)
     if isinstance(representation, SSLVQTokenizer):
-        means = slice(representation.code_dim)
+        means = slice(representation.codebook_.shape[1])
         svc = LinearSVC(C=1.0).fit(train["tokens"][:, means], y_train)
         row["paper"] = svc.score(test["tokens"][:, means], y_test)
-        row |= quantizer_figures(representation, X_train, X_test)
+        row |= {
+            "n_codes": len(representation.codebook_),
+            "perplexity": perplexity(representation.encode(X_train)),
+            "train_error": standardized_error(representation, X_train, X_train),
+            "test_error": standardized_error(representation, X_train, X_test),
+        }
     return row
 
 
-def quantizer_figures(tokenizer, X_train, X_test):
-    """Perplexity over the training part; reconstruction errors, standardized."""
-    _, counts = np.unique(tokenizer.encode(X_train), return_counts=True)
-    share = counts / counts.sum()
-
-    def error(X):
-        return float(np.square(tokenizer.reconstruct(X) - X).mean() / X_train.var())
-
-    return {
-        "n_codes": len(tokenizer.codebook_),
-        "perplexity": float(np.exp(-(share * np.log(share)).sum())),
-        "train_error": error(X_train),
-        "test_error": error(X_test),
-    }
-
-
 def run(arguments):
-    """Measure whatever is not in the file yet, each in a fresh process."""
+    """Measure whatever is not in the file yet, each in a new process."""
     done = {
         (row["dataset"], row["seed"], row["method"]) for row in read_rows(arguments.out)
     }
@@ -182,15 +171,15 @@ def run(arguments):
 
 
 def table(out):
-    """Means over seeds and data sets, and the accuracy of every data set."""
+    """Print means over seeds and data sets, and the accuracy on every data set."""
     results = pd.DataFrame(read_rows(out))
     by_dataset = results.drop(columns="seed").groupby(["method", "dataset"], sort=False)
     means = by_dataset.mean()
-    print("\nmean over the data sets\n")
+    print("\nmean over data sets\n")
     print(means.groupby("method").mean().T.round(3).to_markdown())
     print("\nall features, ridge\n")
     print(means["all / ridge"].unstack("method").round(3).to_markdown())
-    print("\nstandard deviation over the seeds\n")
+    print("\nstandard deviation over seeds\n")
     print(by_dataset["all / ridge"].std().unstack("method").round(3).to_markdown())
 
 

@@ -1,11 +1,11 @@
-"""Random views of a batch of series, vectorized, on the data's device.
+"""Random views of a batch of series, vectorized, on the device of the data.
 
 An augmentation is a callable ``series -> series`` of tensors of shape
-``(batch, channels, timepoints)``; length, dtype and device are kept exactly and every
-row draws its own numbers. They compose as a plain list; a preset's name stands for such
-a list, and any callable of a user's own may stand among them.
+``(batch, channels, timepoints)``. It preserves length, dtype and device, and every row
+draws its own numbers. Augmentations compose as a plain list, which may contain any
+callable. The name of a preset stands for such a list.
 
-Strengths are in units of the series' standard deviation: estimators standardize
+Strengths are in standard deviations of the series, because estimators standardize
 their data first.
 """
 
@@ -27,10 +27,16 @@ from sktsrep.augmentations.time_frequency import (
     phase_rotation,
     spectral_scale,
 )
-from sktsrep.augmentations.views import PRESETS, augment, resolve_augmentations
+from sktsrep.augmentations.views import (
+    PRESETS,
+    Augmentation,
+    augment,
+    resolve_augmentations,
+)
 
 __all__ = [
     "PRESETS",
+    "Augmentation",
     "amplitude_resize",
     "augment",
     "band_mask",

@@ -1,26 +1,41 @@
-"""Random numbers and masks that augmentations draw, like a tensor ``x`` of series."""
+"""Random numbers and masks for the augmentations."""
 
 import torch
+from torch import Tensor
 
 
-def uniform(x, *shape, low=0.0, high=1.0, generator=None):
-    """Uniform numbers of the dtype and on the device of ``x``."""
+def uniform(
+    x: Tensor,
+    *shape: int,
+    low: float = 0.0,
+    high: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Draw uniform numbers with the dtype and device of ``x``."""
     draws = torch.empty(shape, dtype=x.dtype, device=x.device)
     return draws.uniform_(low, high, generator=generator)
 
 
-def normal(x, *shape, generator=None):
-    """Standard normal numbers of the dtype and on the device of ``x``."""
+def normal(x: Tensor, *shape: int, generator: torch.Generator | None = None) -> Tensor:
+    """Draw standard normal numbers with the dtype and device of ``x``."""
     return torch.randn(shape, dtype=x.dtype, device=x.device, generator=generator)
 
 
-def random_order(batch, size, device, generator):
-    """A random permutation in every row, (batch, size)."""
+def random_order(
+    batch: int, size: int, device: torch.device, generator: torch.Generator | None
+) -> Tensor:
+    """Draw a permutation per row, (batch, size)."""
     return torch.rand(batch, size, device=device, generator=generator).argsort(dim=1)
 
 
-def span_mask(batch, size, width, device, generator):
-    """True inside one random span of ``width * size`` places of every row."""
+def span_mask(
+    batch: int,
+    size: int,
+    width: float,
+    device: torch.device,
+    generator: torch.Generator | None,
+) -> Tensor:
+    """Draw a mask with one span of ``width * size`` True places per row."""
     length = max(round(width * size), 0)
     start = torch.randint(
         size - length + 1, (batch, 1), device=device, generator=generator

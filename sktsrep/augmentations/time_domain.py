@@ -4,6 +4,7 @@ import math
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from sktsrep.augmentations._random import normal, random_order, span_mask, uniform
 
@@ -21,25 +22,30 @@ __all__ = [
 ]
 
 
-def _resample(x, positions):
-    """Linear interpolation of every row at its own positions, (batch, timepoints)."""
+def _resample(x: Tensor, positions: Tensor) -> Tensor:
+    """Interpolate every row linearly at its own positions, (batch, timepoints)."""
     last = x.shape[-1] - 1
     positions = positions.clamp(0, last).unsqueeze(1)  # (batch, 1, timepoints)
     left = positions.floor().clamp(max=max(last - 1, 0))
     weight = positions - left
-    index = left.long().expand_as(x)
+    index = left.long().expand_as(x)  # (batch, channels, timepoints)
     right = (index + 1).clamp(max=last)
     return torch.lerp(x.gather(-1, index), x.gather(-1, right), weight)
 
 
-def _random_curve(x, n_knots, scale, generator):
-    """A random curve around 1 through equally spaced knots, (batch, channels, time)."""
+def _random_curve(
+    x: Tensor, n_knots: int, scale: float, generator: torch.Generator | None
+) -> Tensor:
+    """Draw curves around 1 that are linear between equally spaced knots."""
     batch, channels, n_timepoints = x.shape
     knots = 1 + scale * normal(x, batch, channels, n_knots, generator=generator)
+    # (batch, channels, timepoints)
     return F.interpolate(knots, size=n_timepoints, mode="linear", align_corners=True)
 
 
-def gaussian_noise(x, scale=0.05, generator=None):
+def gaussian_noise(
+    x: Tensor, scale: float = 0.05, generator: torch.Generator | None = None
+) -> Tensor:
     """Add independent Gaussian noise.
 
     Parameters
@@ -49,7 +55,7 @@ def gaussian_noise(x, scale=0.05, generator=None):
     scale : float
         Standard deviation of the noise.
     generator : torch.Generator, default=None
-        Source of the random numbers; None is torch's global one.
+        Source of random numbers; None uses torch's global generator.
 
     Returns
     -------
@@ -64,8 +70,10 @@ def gaussian_noise(x, scale=0.05, generator=None):
     return x + scale * normal(x, *x.shape, generator=generator)
 
 
-def amplitude_resize(x, scale=0.2, generator=None):
-    """Multiply every channel of every series by a factor around one.
+def amplitude_resize(
+    x: Tensor, scale: float = 0.2, generator: torch.Generator | None = None
+) -> Tensor:
+    """Multiply every channel of every series by a random factor around 1.
 
     Parameters
     ----------
@@ -74,7 +82,7 @@ def amplitude_resize(x, scale=0.2, generator=None):
     scale : float
         Standard deviation of the factor.
     generator : torch.Generator, default=None
-        Source of the random numbers; None is torch's global one.
+        Source of random numbers; None uses torch's global generator.
 
     Returns
     -------
@@ -91,8 +99,13 @@ def amplitude_resize(x, scale=0.2, generator=None):
     return x * (1 + scale * factor)
 
 
-def magnitude_warp(x, scale=0.2, n_knots=4, generator=None):
-    """Multiply by a random curve around one: straight lines between few knots.
+def magnitude_warp(
+    x: Tensor,
+    scale: float = 0.2,
+    n_knots: int = 4,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Multiply every channel by a random piecewise linear curve around 1.
 
     Parameters
     ----------
@@ -101,9 +114,9 @@ def magnitude_warp(x, scale=0.2, n_knots=4, generator=None):
     scale : float
         Standard deviation of the curve at its knots.
     n_knots : int
-        Knots, equally spaced, at least 2.
+        Number of equally spaced knots, at least 2.
     generator : torch.Generator, default=None
-        Source of the random numbers; None is torch's global one.
+        Source of random numbers; None uses torch's global generator.
 
     Returns
     -------
@@ -118,8 +131,13 @@ def magnitude_warp(x, scale=0.2, n_knots=4, generator=None):
     return x * _random_curve(x, n_knots, scale, generator)
 
 
-def window_warp(x, window=0.3, factors=(0.5, 2.0), generator=None):
-    """Speed up or slow down a window of every series; the whole keeps its length.
+def window_warp(
+    x: Tensor,
+    window: float = 0.3,
+    factors: tuple[float, float] = (0.5, 2.0),
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Speed up or slow down a window of every series; the series keeps its length.
 
     Parameters
     ----------
@@ -128,10 +146,10 @@ def window_warp(x, window=0.3, factors=(0.5, 2.0), generator=None):
     window : float
         Length of the window as a share of the series, between 0 and 1.
     factors : tuple of float
-        Smallest and largest factor by which the window is stretched; drawn
-        uniformly on a logarithmic scale.
+        Smallest and largest factor that stretches the window. It is drawn uniformly on
+        a logarithmic scale.
     generator : torch.Generator, default=None
-        Source of the random numbers; None is torch's global one.
+        Source of random numbers; None uses torch's global generator.
 
     Returns
     -------
@@ -152,17 +170,19 @@ def window_warp(x, window=0.3, factors=(0.5, 2.0), generator=None):
     start = uniform(x, batch, 1, high=1 - window, generator=generator)
     low, high = (math.log(factor) for factor in factors)
     factor = uniform(x, batch, 1, low=low, high=high, generator=generator).exp()
-    # Output time u in [0, 1] runs over the stretched series, of length `total`; its
-    # inverse is linear before, inside and after the window.
+    # Output time u in [0, 1] covers the stretched series of length `total`. The inverse
+    # of the stretch is linear before, inside and after the window.
     u = torch.linspace(0, 1, n_timepoints, dtype=x.dtype, device=x.device)
-    total = 1 + window * (factor - 1)
+    total = 1 + window * (factor - 1)  # (batch, 1)
     stretched = u * total  # (batch, timepoints)
     inside = (stretched - start).clamp(min=0).minimum(window * factor)
     source = stretched - inside + inside / factor
     return _resample(x, source * (n_timepoints - 1))
 
 
-def slice_and_shuffle(x, n_slices=4, generator=None):
+def slice_and_shuffle(
+    x: Tensor, n_slices: int = 4, generator: torch.Generator | None = None
+) -> Tensor:
     """Cut every series at random places and put the pieces in random order.
 
     Parameters
@@ -172,12 +192,12 @@ def slice_and_shuffle(x, n_slices=4, generator=None):
     n_slices : int
         Number of pieces, at least 1.
     generator : torch.Generator, default=None
-        Source of the random numbers; None is torch's global one.
+        Source of random numbers; None uses torch's global generator.
 
     Returns
     -------
     Tensor of the same shape
-        Holds the same values as ``x``.
+        Contains the same values as ``x``.
 
     Examples
     --------
@@ -196,11 +216,14 @@ def slice_and_shuffle(x, n_slices=4, generator=None):
     time = torch.arange(n_timepoints, device=x.device)
     piece = (time >= cuts).sum(dim=1)  # (batch, timepoints)
     new_place = random_order(batch, n_slices, x.device, generator)
+    # A stable sort preserves the order inside each piece.
     order = new_place.gather(1, piece).argsort(dim=1, stable=True)
     return x.gather(-1, order.unsqueeze(1).expand_as(x))
 
 
-def crop_and_resize(x, low=0.6, generator=None):
+def crop_and_resize(
+    x: Tensor, low: float = 0.6, generator: torch.Generator | None = None
+) -> Tensor:
     """Cut a random window and stretch it to the full length.
 
     Parameters
@@ -208,9 +231,9 @@ def crop_and_resize(x, low=0.6, generator=None):
     x : Tensor of shape (batch, channels, timepoints)
         Series.
     low : float
-        Smallest window as a share of the series, between 0 and 1.
+        Smallest length of the window as a share of the series, between 0 and 1.
     generator : torch.Generator, default=None
-        Source of the random numbers; None is torch's global one.
+        Source of random numbers; None uses torch's global generator.
 
     Returns
     -------
@@ -229,20 +252,22 @@ def crop_and_resize(x, low=0.6, generator=None):
     return _resample(x, (start + width * u) * (n_timepoints - 1))
 
 
-def time_shift(x, width=0.5, generator=None):
-    """Move every series in time; what is left free at an end mirrors what is there.
+def time_shift(
+    x: Tensor, width: float = 0.5, generator: torch.Generator | None = None
+) -> Tensor:
+    """Shift every series in time and fill the gap at its end by reflection.
 
-    Unlike :func:`crop_and_resize` it keeps every frequency, to which an encoder should
-    not become blind.
+    Unlike :func:`crop_and_resize`, this preserves every frequency, so that encoders
+    remain sensitive to frequency.
 
     Parameters
     ----------
     x : Tensor of shape (batch, channels, timepoints)
         Series.
     width : float
-        Furthest move to either side as a share of the series, between 0 and 1.
+        Largest shift in either direction as a share of the series, between 0 and 1.
     generator : torch.Generator, default=None
-        Source of the random numbers; None is torch's global one.
+        Source of random numbers; None uses torch's global generator.
 
     Returns
     -------
@@ -258,21 +283,24 @@ def time_shift(x, width=0.5, generator=None):
     last = n_timepoints - 1
     offset = uniform(x, batch, 1, low=-width, high=width, generator=generator)
     time = torch.arange(n_timepoints, device=x.device) + (offset * last).round().long()
+    # Reflect at both ends, without repeating the outermost value: (batch, timepoints).
     mirrored = last - (last - time.abs()).abs()
     return x.gather(-1, mirrored.unsqueeze(1).expand_as(x))
 
 
-def flip(x, probability=0.5, generator=None):
-    """Turn the sign of a series with a given probability.
+def flip(
+    x: Tensor, probability: float = 0.5, generator: torch.Generator | None = None
+) -> Tensor:
+    """Flip the sign of every series with a given probability.
 
     Parameters
     ----------
     x : Tensor of shape (batch, channels, timepoints)
         Series.
     probability : float
-        Between 0 and 1.
+        Probability of a flip, between 0 and 1.
     generator : torch.Generator, default=None
-        Source of the random numbers; None is torch's global one.
+        Source of random numbers; None uses torch's global generator.
 
     Returns
     -------
@@ -284,11 +312,13 @@ def flip(x, probability=0.5, generator=None):
     >>> flip(torch.ones(1, 1, 3), probability=1.0)
     tensor([[[-1., -1., -1.]]])
     """
-    turned = uniform(x, len(x), 1, 1, generator=generator) < probability
-    return torch.where(turned, -x, x)
+    flipped = uniform(x, len(x), 1, 1, generator=generator) < probability
+    return torch.where(flipped, -x, x)
 
 
-def slope(x, scale=0.5, generator=None):
+def slope(
+    x: Tensor, scale: float = 0.5, generator: torch.Generator | None = None
+) -> Tensor:
     """Add a random linear trend that is zero in the middle.
 
     Parameters
@@ -296,9 +326,9 @@ def slope(x, scale=0.5, generator=None):
     x : Tensor of shape (batch, channels, timepoints)
         Series.
     scale : float
-        Standard deviation of the trend at the ends.
+        Standard deviation of the trend at both ends.
     generator : torch.Generator, default=None
-        Source of the random numbers; None is torch's global one.
+        Source of random numbers; None uses torch's global generator.
 
     Returns
     -------
@@ -313,12 +343,14 @@ def slope(x, scale=0.5, generator=None):
     batch, channels, n_timepoints = x.shape
     steepness = normal(x, batch, channels, 1, generator=generator)
     ramp = torch.linspace(-1, 1, n_timepoints, dtype=x.dtype, device=x.device)
-    if n_timepoints == 1:
+    if n_timepoints == 1:  # the only timepoint is the middle, but the ramp has -1 there
         return x.clone()
     return x + scale * steepness * ramp
 
 
-def time_mask(x, width=0.2, generator=None):
+def time_mask(
+    x: Tensor, width: float = 0.2, generator: torch.Generator | None = None
+) -> Tensor:
     """Set a random window of every series to zero.
 
     Parameters
@@ -328,7 +360,7 @@ def time_mask(x, width=0.2, generator=None):
     width : float
         Length of the window as a share of the series, between 0 and 1.
     generator : torch.Generator, default=None
-        Source of the random numbers; None is torch's global one.
+        Source of random numbers; None uses torch's global generator.
 
     Returns
     -------

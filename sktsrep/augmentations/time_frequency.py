@@ -1,6 +1,9 @@
-"""Augmentations of the spectrogram; each returns a series."""
+"""Augmentations that change the spectrogram and return series."""
+
+from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 from sktsrep.augmentations._random import normal, span_mask, uniform
 from sktsrep.functional import istft, stft
@@ -8,14 +11,22 @@ from sktsrep.functional import istft, stft
 __all__ = ["band_mask", "block_mask", "phase_rotation", "spectral_scale"]
 
 
-def _in_time_frequency(x, change, n_fft=16, hop_length=4):
+def _in_time_frequency(
+    x: Tensor,
+    change: Callable[[Tensor], Tensor],
+    n_fft: int = 16,
+    hop_length: int = 4,
+) -> Tensor:
     """Apply ``change`` to the spectrogram (batch, channels, bins, frames)."""
+    # Short windows keep every change local in time; 3/4 is the usual overlap for Hann.
     window = torch.hann_window(n_fft, dtype=x.dtype, device=x.device)
     spectrogram = change(stft(x, n_fft, hop_length, window))
     return istft(spectrogram, n_fft, hop_length, window, n_timepoints=x.shape[-1])
 
 
-def band_mask(x, width=0.2, generator=None):
+def band_mask(
+    x: Tensor, width: float = 0.2, generator: torch.Generator | None = None
+) -> Tensor:
     """Remove a random band of frequencies from every series.
 
     Parameters
@@ -25,7 +36,7 @@ def band_mask(x, width=0.2, generator=None):
     width : float
         Width of the band as a share of the frequency bins, between 0 and 1.
     generator : torch.Generator, default=None
-        Source of the random numbers; None is torch's global one.
+        Source of random numbers; None uses torch's global generator.
 
     Returns
     -------
@@ -38,7 +49,7 @@ def band_mask(x, width=0.2, generator=None):
     tensor(0.)
     """
 
-    def change(spectrogram):
+    def change(spectrogram: Tensor) -> Tensor:
         batch, _, n_bins, _ = spectrogram.shape
         hidden = span_mask(batch, n_bins, width, x.device, generator)
         return spectrogram.masked_fill(hidden[:, None, :, None], 0)
@@ -46,7 +57,12 @@ def band_mask(x, width=0.2, generator=None):
     return _in_time_frequency(x, change)
 
 
-def block_mask(x, time_width=0.3, band_width=0.3, generator=None):
+def block_mask(
+    x: Tensor,
+    time_width: float = 0.3,
+    band_width: float = 0.3,
+    generator: torch.Generator | None = None,
+) -> Tensor:
     """Remove a random block of frequencies and frames from every series.
 
     Parameters
@@ -54,9 +70,10 @@ def block_mask(x, time_width=0.3, band_width=0.3, generator=None):
     x : Tensor of shape (batch, channels, timepoints)
         Series.
     time_width, band_width : float
-        Size of the block as shares of the frames and of the frequency bins.
+        Size of the block as shares of the frames and of the frequency bins, between 0
+        and 1.
     generator : torch.Generator, default=None
-        Source of the random numbers; None is torch's global one.
+        Source of random numbers; None uses torch's global generator.
 
     Returns
     -------
@@ -69,7 +86,7 @@ def block_mask(x, time_width=0.3, band_width=0.3, generator=None):
     torch.Size([2, 1, 7])
     """
 
-    def change(spectrogram):
+    def change(spectrogram: Tensor) -> Tensor:
         batch, _, n_bins, n_frames = spectrogram.shape
         bins = span_mask(batch, n_bins, band_width, x.device, generator)
         frames = span_mask(batch, n_frames, time_width, x.device, generator)
@@ -79,8 +96,10 @@ def block_mask(x, time_width=0.3, band_width=0.3, generator=None):
     return _in_time_frequency(x, change)
 
 
-def phase_rotation(x, max_angle=0.5, generator=None):
-    """Turn the phase of every frequency bin of a series by its own random angle.
+def phase_rotation(
+    x: Tensor, max_angle: float = 0.5, generator: torch.Generator | None = None
+) -> Tensor:
+    """Rotate the phase of every frequency bin of a series by its own random angle.
 
     Parameters
     ----------
@@ -89,7 +108,7 @@ def phase_rotation(x, max_angle=0.5, generator=None):
     max_angle : float
         Largest angle in radians.
     generator : torch.Generator, default=None
-        Source of the random numbers; None is torch's global one.
+        Source of random numbers; None uses torch's global generator.
 
     Returns
     -------
@@ -103,7 +122,7 @@ def phase_rotation(x, max_angle=0.5, generator=None):
     True
     """
 
-    def change(spectrogram):
+    def change(spectrogram: Tensor) -> Tensor:
         batch, _, n_bins, _ = spectrogram.shape
         angle = uniform(
             x, batch, 1, n_bins, 1, low=-max_angle, high=max_angle, generator=generator
@@ -113,8 +132,10 @@ def phase_rotation(x, max_angle=0.5, generator=None):
     return _in_time_frequency(x, change)
 
 
-def spectral_scale(x, scale=0.2, generator=None):
-    """Multiply every channel's every frequency bin by its own factor around one.
+def spectral_scale(
+    x: Tensor, scale: float = 0.2, generator: torch.Generator | None = None
+) -> Tensor:
+    """Multiply every frequency bin of every channel by its own factor around 1.
 
     Parameters
     ----------
@@ -123,7 +144,7 @@ def spectral_scale(x, scale=0.2, generator=None):
     scale : float
         Standard deviation of the factors.
     generator : torch.Generator, default=None
-        Source of the random numbers; None is torch's global one.
+        Source of random numbers; None uses torch's global generator.
 
     Returns
     -------
@@ -137,7 +158,7 @@ def spectral_scale(x, scale=0.2, generator=None):
     True
     """
 
-    def change(spectrogram):
+    def change(spectrogram: Tensor) -> Tensor:
         batch, channels, n_bins, _ = spectrogram.shape
         factor = normal(x, batch, channels, n_bins, 1, generator=generator)
         return spectrogram * (1 + scale * factor)

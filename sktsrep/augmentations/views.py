@@ -1,6 +1,10 @@
-"""Views: augmentations composed, by preset name or as a list."""
+"""Compositions of augmentations: presets and lists."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeAlias
+
+from torch import Tensor
 
 from sktsrep.augmentations.time_domain import (
     amplitude_resize,
@@ -11,27 +15,31 @@ from sktsrep.augmentations.time_domain import (
     window_warp,
 )
 
-__all__ = ["PRESETS", "augment", "resolve_augmentations"]
+__all__ = ["PRESETS", "Augmentation", "augment", "resolve_augmentations"]
 
 
-PRESETS = {
+Augmentation: TypeAlias = Callable[[Tensor], Tensor]
+
+PRESETS: dict[str, list[Augmentation]] = {
     "gauss": [gaussian_noise],
     "slice": [slice_and_shuffle],
     "warp": [window_warp, amplitude_resize],
     "crop": [crop_and_resize],
-    # Noise hides what has next to no power: objectives that tell series apart would
-    # know smooth ones by it, through the logarithms in the encoder's input.
+    # Without noise, objectives would separate smooth series by rounding errors, which
+    # the logarithms in the encoder's input amplify.
     "shift": [time_shift, partial(gaussian_noise, scale=0.02)],
 }
 
 
-def resolve_augmentations(augmentations):
-    """The list of callables that a preset's name, a callable or a list stands for.
+def resolve_augmentations(
+    augmentations: str | Augmentation | Sequence[str | Augmentation],
+) -> list[Augmentation]:
+    """Resolve a preset's name, a callable or a list of those to a list of callables.
 
     Parameters
     ----------
     augmentations : str, callable or list of those
-        As an estimator takes it.
+        Presets by name, or augmentations.
 
     Returns
     -------
@@ -40,9 +48,9 @@ def resolve_augmentations(augmentations):
     Raises
     ------
     ValueError
-        For an unknown preset.
+        If a preset is unknown.
     TypeError
-        For anything that is neither a name nor a callable.
+        If an item is neither a name nor a callable.
 
     Examples
     --------
@@ -61,21 +69,21 @@ def resolve_augmentations(augmentations):
         return [augmentations]
     if not isinstance(augmentations, (list, tuple)):
         raise TypeError(
-            "augmentations must be a preset's name, a callable or a list of those, got "
-            f"{augmentations!r} instead."
+            "augmentations must be the name of a preset, a callable or a list of "
+            f"those, got {augmentations!r} instead."
         )
     return [f for item in augmentations for f in resolve_augmentations(item)]
 
 
-def augment(x, augmentations):
-    """Apply augmentations in turn.
+def augment(x: Tensor, augmentations: Sequence[Augmentation]) -> Tensor:
+    """Apply augmentations one after another.
 
     Parameters
     ----------
     x : Tensor of shape (batch, channels, timepoints)
         Series.
     augmentations : list of callables
-        Each takes and returns such a tensor.
+        Each takes and returns a tensor of the shape of ``x``.
 
     Returns
     -------
@@ -84,7 +92,7 @@ def augment(x, augmentations):
     Raises
     ------
     ValueError
-        When an augmentation changes the shape.
+        If an augmentation changes the shape.
 
     Examples
     --------

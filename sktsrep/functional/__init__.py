@@ -1,5 +1,6 @@
-"""Losses, quantization and schedules as pure functions of tensors."""
+"""Losses, quantization, schedules and scaling as pure functions of tensors."""
 
+from sktsrep.functional.guidance import drop_classes, guide
 from sktsrep.functional.joint_embedding import (
     barlow_twins_terms,
     byol_terms,
@@ -23,23 +24,33 @@ from sktsrep.functional.quantization import (
     codebook_lookup,
     codebook_loss,
     commitment_loss,
+    finite_scalar_round,
+    finite_scalar_tokens,
+    finite_scalar_values,
     orthogonal_loss,
     perplexity,
 )
-from sktsrep.functional.spectral import istft, stft
+from sktsrep.functional.scaling import channel_scale, shared_shape
+from sktsrep.functional.spectral import istft, resolve_frames, stft
 from sktsrep.functional.variational import gaussian_kl, gaussian_nll
 
 __all__ = [
     "MASK_SCHEDULES",
     "barlow_twins_terms",
     "byol_terms",
+    "channel_scale",
     "codebook_lookup",
     "codebook_loss",
     "commitment_loss",
     "cosine_momentum",
+    "drop_classes",
     "effective_rank",
+    "finite_scalar_round",
+    "finite_scalar_tokens",
+    "finite_scalar_values",
     "gaussian_kl",
     "gaussian_nll",
+    "guide",
     "istft",
     "iterative_normalization",
     "mask_fraction",
@@ -50,7 +61,9 @@ __all__ = [
     "perplexity",
     "random_token_mask",
     "remask",
+    "resolve_frames",
     "sample_categorical",
+    "shared_shape",
     "stft",
     "vibcreg_terms",
     "vicreg_terms",

@@ -1,14 +1,15 @@
-"""Self-supervised losses of two views, and what goes with them.
+"""Self-supervised losses of two views, and their helpers.
 
 Every loss returns a dictionary of its weighted terms, so that a training history can
-show each of them; their sum is the loss. Shapes: ``z`` and ``z_prime`` are
-``(batch, features)``, the projections of two views.
+show each of them; their sum is the loss. ``z`` and ``z_prime`` are the projections of
+two views, each of shape ``(batch, features)``.
 """
 
 import math
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 __all__ = [
     "barlow_twins_terms",
@@ -22,10 +23,10 @@ __all__ = [
 ]
 
 
-def _squared_norm_of_product(a, b):
-    """Squared Frobenius norm of ``a.T @ b`` by the smaller of two Gram matrices.
+def _squared_norm_of_product(a: Tensor, b: Tensor) -> Tensor:
+    """Compute the squared Frobenius norm of ``a.T @ b`` from the smaller Gram matrix.
 
-    ``||A^T B||^2 = <A A^T, B B^T>``, so that a batch smaller than the number of
+    Because ``||A^T B||^2 = <A A^T, B B^T>``, a batch smaller than the number of
     features never needs the (features x features) matrix.
     """
     batch, features = a.shape
@@ -34,19 +35,22 @@ def _squared_norm_of_product(a, b):
     return (a.T @ b).square().sum()
 
 
-def _standard_deviation(z, eps):
-    """Unbiased standard deviation of every feature; defined for a batch of one."""
+def _standard_deviation(z: Tensor, eps: float) -> Tensor:
+    """Compute the unbiased standard deviation per feature, even for a batch of one."""
     centered = z - z.mean(dim=0)
-    variance = centered.square().sum(dim=0) / max(len(z) - 1, 1)
+    variance = centered.square().sum(dim=0) / max(len(z) - 1, 1)  # (features,)
     return (variance + eps).sqrt()
 
 
-def _variance_hinge(z, target=1.0, eps=1e-4):
+def _variance_hinge(z: Tensor, target: float = 1.0, eps: float = 1e-4) -> Tensor:
+    # Target and eps are those of VICReg's pseudocode.
     return F.relu(target - _standard_deviation(z, eps)).mean()
 
 
-def barlow_twins_terms(z, z_prime, redundancy_weight=5e-3, eps=1e-5):
-    r"""Barlow Twins: the cross-correlation of two views becomes the identity.
+def barlow_twins_terms(
+    z: Tensor, z_prime: Tensor, redundancy_weight: float = 5e-3, eps: float = 1e-5
+) -> dict[str, Tensor]:
+    r"""Barlow Twins loss: distance of the cross-correlation from the identity.
 
     .. math:: \sum_i (1 - C_{ii})^2 + \lambda \sum_{i \ne j} C_{ij}^2,\quad
               C = \hat Z^T \hat Z' / B
@@ -60,7 +64,8 @@ def barlow_twins_terms(z, z_prime, redundancy_weight=5e-3, eps=1e-5):
     redundancy_weight : float
         :math:`\lambda`.
     eps : float
-        Added to the variances, so that constant features stay finite.
+        Added to the variances, so that constant features stay finite; the default is
+        that of batch normalization, which the authors' code uses.
 
     Returns
     -------
@@ -80,7 +85,7 @@ def barlow_twins_terms(z, z_prime, redundancy_weight=5e-3, eps=1e-5):
     """
     batch = len(z)
 
-    def standardize(x):
+    def standardize(x: Tensor) -> Tensor:
         return (x - x.mean(dim=0)) / (x.var(dim=0, correction=0) + eps).sqrt()
 
     z, z_prime = standardize(z), standardize(z_prime)
@@ -94,9 +99,13 @@ def barlow_twins_terms(z, z_prime, redundancy_weight=5e-3, eps=1e-5):
 
 
 def vicreg_terms(
-    z, z_prime, invariance_weight=25.0, variance_weight=25.0, covariance_weight=1.0
-):
-    r"""VICReg: invariance, a hinge on the variance, no covariance.
+    z: Tensor,
+    z_prime: Tensor,
+    invariance_weight: float = 25.0,
+    variance_weight: float = 25.0,
+    covariance_weight: float = 1.0,
+) -> dict[str, Tensor]:
+    r"""VICReg loss: invariance, a hinge on the variance, and covariance.
 
     .. math:: \lambda s(Z, Z') + \mu [v(Z) + v(Z')] + \nu [c(Z) + c(Z')]
 
@@ -133,10 +142,10 @@ def vicreg_terms(
     [0.0, 0.0, 0.0]
     """
 
-    def covariance(x):
+    def covariance(x: Tensor) -> Tensor:
         batch, features = x.shape
         centered = (x - x.mean(dim=0)) / math.sqrt(max(batch - 1, 1))
-        variances = centered.square().sum(dim=0)
+        variances = centered.square().sum(dim=0)  # (features,)
         total = _squared_norm_of_product(centered, centered)
         return (total - variances.square().sum()).clamp(min=0) / features
 
@@ -149,12 +158,16 @@ def vicreg_terms(
 
 
 def vibcreg_terms(
-    z, z_prime, invariance_weight=25.0, variance_weight=25.0, covariance_weight=200.0
-):
-    r"""VIbCReg: VICReg with a better conditioned feature decorrelation.
+    z: Tensor,
+    z_prime: Tensor,
+    invariance_weight: float = 25.0,
+    variance_weight: float = 25.0,
+    covariance_weight: float = 200.0,
+) -> dict[str, Tensor]:
+    r"""VIbCReg loss: VICReg with a better-conditioned feature decorrelation.
 
-    The covariance term is taken on the **correlation** matrix :math:`C`, whose columns
-    are centered by the batch mean and divided by their l2 norm, and averaged over the
+    The covariance term uses the **correlation** matrix :math:`C` of the features, which
+    are centered by the batch mean and divided by their l2 norm. It is averaged over the
     :math:`F^2` entries: :math:`\sum_{i \ne j} C_{ij}^2 / F^2`.
 
     Parameters
@@ -182,9 +195,10 @@ def vibcreg_terms(
     True
     """
 
-    def decorrelation(x):
+    def decorrelation(x: Tensor) -> Tensor:
         centered = x - x.mean(dim=0)
-        # Rounding of a constant column must not pass for correlation.
+        # A large eps keeps the rounding errors of a constant column from looking like
+        # correlation.
         unit = F.normalize(centered, dim=0, eps=1e-4)
         diagonal = unit.square().sum(dim=0)
         total = _squared_norm_of_product(unit, unit)
@@ -199,8 +213,10 @@ def vibcreg_terms(
     }
 
 
-def byol_terms(prediction, prediction_prime, target, target_prime):
-    r"""BYOL: each view's prediction points where the target puts the other view.
+def byol_terms(
+    prediction: Tensor, prediction_prime: Tensor, target: Tensor, target_prime: Tensor
+) -> dict[str, Tensor]:
+    r"""BYOL loss: distance of each view's prediction from the other view's target.
 
     .. math:: [2 - 2\cos(q(z), \mathrm{sg}(\zeta'))] + [2 - 2\cos(q(z'),
               \mathrm{sg}(\zeta))]
@@ -208,9 +224,9 @@ def byol_terms(prediction, prediction_prime, target, target_prime):
     Parameters
     ----------
     prediction, prediction_prime : Tensor of shape (batch, features)
-        The predictor's outputs for the two views (online network).
+        Outputs of the online network's predictor for the two views.
     target, target_prime : Tensor of shape (batch, features)
-        The target network's projections of the same two views; no gradient flows
+        Projections of the same two views by the target network. No gradient flows
         through them.
 
     Returns
@@ -230,7 +246,7 @@ def byol_terms(prediction, prediction_prime, target, target_prime):
     True
     """
 
-    def distance(p, t):
+    def distance(p: Tensor, t: Tensor) -> Tensor:
         return (2 - 2 * F.cosine_similarity(p, t.detach(), dim=-1)).mean()
 
     return {
@@ -239,8 +255,10 @@ def byol_terms(prediction, prediction_prime, target, target_prime):
     }
 
 
-def nt_xent_terms(z, z_prime, temperature=0.5):
-    r"""SimCLR: normalized-temperature cross-entropy over all pairs of the batch.
+def nt_xent_terms(
+    z: Tensor, z_prime: Tensor, temperature: float = 0.5
+) -> dict[str, Tensor]:
+    r"""SimCLR loss: normalized-temperature cross-entropy over all pairs of the batch.
 
     Each of the :math:`2B` projections must find its partner among the other
     :math:`2B - 1` by cosine similarity divided by the temperature.
@@ -270,7 +288,7 @@ def nt_xent_terms(z, z_prime, temperature=0.5):
     """
     batch = len(z)
     unit = F.normalize(torch.cat([z, z_prime]), dim=1)  # (2 * batch, features)
-    similarity = unit @ unit.T / temperature
+    similarity = unit @ unit.T / temperature  # (2 * batch, 2 * batch)
     similarity = similarity.masked_fill(
         torch.eye(2 * batch, dtype=torch.bool, device=z.device), -torch.inf
     )
@@ -278,26 +296,30 @@ def nt_xent_terms(z, z_prime, temperature=0.5):
     return {"contrastive_loss": F.cross_entropy(similarity, partner)}
 
 
-def iterative_normalization(z, n_iterations=5, eps=1e-5):
-    r"""Whiten a batch by Newton's iterations for the inverse square root.
+def iterative_normalization(
+    z: Tensor, n_iterations: int = 5, eps: float = 1e-5
+) -> tuple[Tensor, Tensor, Tensor]:
+    r"""Whiten a batch with Newton iterations for the inverse square root.
 
     Parameters
     ----------
     z : Tensor of shape (..., batch, features)
-        Features to center and decorrelate over the batch; leading axes are apart.
+        Features to center and decorrelate over the batch. Leading axes hold separate
+        batches.
     n_iterations : int
-        Newton iterations; more come nearer to full whitening.
+        Number of Newton iterations; more of them whiten more fully.
     eps : float
-        Added to the covariance's diagonal.
+        Added to the diagonal of the covariance, so that constant features stay finite;
+        the default is that of the authors' code.
 
     Returns
     -------
     whitened : Tensor of shape (..., batch, features)
         The batch, centered and whitened.
     mean : Tensor of shape (..., features)
-        Batch mean.
+        Mean of the batch.
     whitening : Tensor of shape (..., features, features)
-        Symmetric matrix, about the inverse square root of the covariance.
+        Symmetric matrix that approximates the inverse square root of the covariance.
 
     References
     ----------
@@ -313,29 +335,29 @@ def iterative_normalization(z, n_iterations=5, eps=1e-5):
     True
     """
     batch, features = z.shape[-2:]
-    mean = z.mean(dim=-2)
+    mean = z.mean(dim=-2)  # (..., features)
     centered = z - mean.unsqueeze(-2)
     identity = torch.eye(features, dtype=z.dtype, device=z.device)
     covariance = centered.mT @ centered / batch + eps * identity
-    # The iteration converges for matrices of norm below one: divide by the trace.
+    # Dividing by the trace brings the norm below one, where the iteration converges.
     trace = covariance.diagonal(dim1=-2, dim2=-1).sum(dim=-1)[..., None, None]
     normalized = covariance / trace
     root = identity.expand_as(covariance)
-    # The coupled form: stable for any number of iterations, unlike the paper's.
+    # Unlike the paper's form, the coupled form is stable for any number of iterations.
     for _ in range(n_iterations):
         step = 1.5 * identity - 0.5 * (root @ normalized)
         normalized, root = normalized @ step, step @ root
-    whitening = root / trace.sqrt()
+    whitening = root / trace.sqrt()  # (..., features, features)
     return centered @ whitening, mean, whitening
 
 
-def cosine_momentum(progress, base=0.99):
-    """Moving-average factor that grows from ``base`` to 1 on a cosine.
+def cosine_momentum(progress: float, base: float = 0.99) -> float:
+    """Compute a moving-average factor that rises from ``base`` to 1 along a cosine.
 
     Parameters
     ----------
     progress : float
-        Share of training done, between 0 and 1.
+        Completed share of the training, between 0 and 1.
     base : float
         Factor at the start.
 
@@ -355,14 +377,16 @@ def cosine_momentum(progress, base=0.99):
     return 1 - (1 - base) * (math.cos(math.pi * progress) + 1) / 2
 
 
-def effective_rank(covariance):
-    """Exponential of the entropy of the normalized singular values (RankMe).
+def effective_rank(covariance: Tensor) -> Tensor:
+    """Compute the effective rank (RankMe) of features from their covariance.
+
+    This is the exponential of the entropy of the normalized singular values.
 
     Parameters
     ----------
     covariance : Tensor of shape (features, features)
-        Covariance of the features; its eigenvalues' roots are the singular values of
-        the centered data.
+        Covariance of the features. Except for a common factor, the square roots of its
+        eigenvalues are the singular values of the centered data.
 
     Returns
     -------
@@ -380,7 +404,9 @@ def effective_rank(covariance):
     >>> round(float(effective_rank(torch.eye(3))), 4)
     3.0
     """
-    singular = torch.linalg.eigvalsh(covariance).clamp(min=0).sqrt()
+    eigenvalues: Tensor = torch.linalg.eigvalsh(covariance)  # (features,)
+    singular = eigenvalues.clamp(min=0).sqrt()  # rounding may make some negative
     total = singular.sum()
     share = singular / total.clamp(min=torch.finfo(singular.dtype).tiny)
-    return torch.special.entr(share).sum().exp() * (total > 0)
+    entropy: Tensor = torch.special.entr(share).sum()
+    return entropy.exp() * (total > 0)

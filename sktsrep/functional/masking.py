@@ -1,9 +1,10 @@
-"""Masked modelling of tokens, and decoding by it."""
+"""Masked modeling of tokens, and iterative decoding."""
 
 import math
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 __all__ = [
     "MASK_SCHEDULES",
@@ -19,8 +20,8 @@ __all__ = [
 MASK_SCHEDULES = ("cosine", "linear", "square", "cubic", "sqrt")
 
 
-def mask_fraction(progress, schedule="cosine"):
-    r"""Share of tokens that is masked, :math:`\gamma(r)`, falling from 1 to 0.
+def mask_fraction(progress: Tensor, schedule: str = "cosine") -> Tensor:
+    r"""Compute the share of masked tokens :math:`\gamma(r)`, which falls from 1 to 0.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ def mask_fraction(progress, schedule="cosine"):
     Raises
     ------
     ValueError
-        For an unknown schedule.
+        If the schedule is unknown.
 
     References
     ----------
@@ -49,7 +50,7 @@ def mask_fraction(progress, schedule="cosine"):
     tensor([1.0000, 0.5000, 0.0000])
     """
     if schedule == "cosine":
-        # cos(pi / 2) is not exactly zero in floating point.
+        # In floating point, cos(pi / 2) is not exactly zero and may be negative.
         return torch.cos(progress * (math.pi / 2)).clamp(min=0)
     exponents = {"linear": 1.0, "square": 2.0, "cubic": 3.0, "sqrt": 0.5}
     if schedule not in exponents:
@@ -59,27 +60,34 @@ def mask_fraction(progress, schedule="cosine"):
     return 1 - progress ** exponents[schedule]
 
 
-def n_masked_tokens(step, n_steps, n_start, n_unknown, schedule="cosine"):
-    """How many tokens stay masked after a step of iterative decoding.
+def n_masked_tokens(
+    step: int,
+    n_steps: int,
+    n_start: Tensor,
+    n_unknown: Tensor,
+    schedule: str = "cosine",
+) -> Tensor:
+    """Count the tokens that stay masked after a step of iterative decoding.
 
     Parameters
     ----------
     step : int
-        Step just done, from 1 to ``n_steps``.
+        Step just completed, from 1 to ``n_steps``.
     n_steps : int
         Number of decoding steps.
     n_start : Tensor of int64
-        Tokens masked at the start, of every row.
+        Number of tokens masked at the start, per row.
     n_unknown : Tensor of int64
-        Tokens masked before this step.
+        Number of tokens masked before this step, per row.
     schedule : str
         See :func:`mask_fraction`.
 
     Returns
     -------
     Tensor of int64
-        ``floor(gamma(step / n_steps) * n_start)``, but at least 1 and at most
-        ``n_unknown - 1``, so that every step settles a token, and 0 after the last.
+        ``floor(gamma(step / n_steps) * n_start)``, but at least 1, and at most
+        ``n_unknown - 1`` so that every step settles a token. It is 0 after the last
+        step.
 
     References
     ----------
@@ -95,16 +103,21 @@ def n_masked_tokens(step, n_steps, n_start, n_unknown, schedule="cosine"):
         return torch.zeros_like(n_start)
     progress = torch.tensor(step / n_steps, dtype=torch.float64)
     n_masked = mask_fraction(progress, schedule).item() * n_start.double()
-    n_masked = (n_masked + 1e-9).floor().long()  # 12.999... is 13
+    n_masked = (n_masked + 1e-9).floor().long()  # 12.999... means 13
     return n_masked.clamp(min=1).minimum(n_unknown - 1).clamp(min=0)
 
 
 def random_token_mask(
-    n_samples, n_tokens, schedule="cosine", *, device=None, generator=None
-):
-    """Masks for training: each row has its own mask ratio and at least one mask.
+    n_samples: int,
+    n_tokens: int,
+    schedule: str = "cosine",
+    *,
+    device: torch.device | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Draw masks for training, with a ratio per row and at least one masked token.
 
-    Row by row, ``ceil(gamma(r) * n_tokens)`` places with ``r`` uniform on [0, 1].
+    Each row masks ``ceil(gamma(r) * n_tokens)`` places, with ``r`` uniform on [0, 1].
 
     Parameters
     ----------
@@ -113,14 +126,14 @@ def random_token_mask(
     schedule : str
         See :func:`mask_fraction`.
     device : torch.device or None
-        Where to draw.
+        Device of the mask.
     generator : torch.Generator, default=None
-        Source of the random numbers; None is torch's global one.
+        Source of random numbers; None uses torch's global generator.
 
     Returns
     -------
     Tensor of shape (n_samples, n_tokens), bool
-        True where a token is to be masked.
+        True where a token should be masked.
 
     References
     ----------
@@ -133,24 +146,25 @@ def random_token_mask(
     (torch.Size([8, 5]), True)
     """
 
-    def uniform(*shape):
+    def uniform(*shape: int) -> Tensor:
         return torch.rand(shape, device=device, generator=generator)
 
     ratio = mask_fraction(uniform(n_samples, 1), schedule)
     n_masked = (ratio * n_tokens).ceil().clamp(min=1)  # (n_samples, 1)
+    # Sorting twice ranks the places of each row at random: (n_samples, n_tokens).
     rank = uniform(n_samples, n_tokens).argsort(dim=1).argsort(dim=1)
     return rank < n_masked
 
 
-def masked_cross_entropy(logits, tokens, mask):
-    """Categorical cross-entropy over the codes, at the masked places only.
+def masked_cross_entropy(logits: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
+    """Cross-entropy over the codes, at masked places only.
 
     Parameters
     ----------
     logits : Tensor of shape (batch, n_tokens, n_codes)
-        Scores of every code.
+        Scores per code.
     tokens : Tensor of shape (batch, n_tokens), int64
-        True codes.
+        Tokens to predict.
     mask : Tensor of shape (batch, n_tokens), bool
         True where the model could not see the token.
 
@@ -170,26 +184,29 @@ def masked_cross_entropy(logits, tokens, mask):
     >>> masked_cross_entropy(logits, tokens, torch.tensor([[True, False]]))
     tensor(1.3863)
     """
+    # cross_entropy expects (batch, n_codes, n_tokens).
     nats = F.cross_entropy(logits.transpose(1, 2), tokens, reduction="none")
     return nats.masked_fill(~mask, 0).sum() / mask.sum()
 
 
-def sample_categorical(logits, *, generator=None):
-    """One draw per row by inverting the cumulative distribution, in float64.
+def sample_categorical(
+    logits: Tensor, *, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """Draw one token per row by inverting the cumulative distribution in float64.
 
     Parameters
     ----------
     logits : Tensor of shape (..., n_codes)
-        Unnormalized log probabilities.
+        Scores per code: unnormalized log probabilities.
     generator : torch.Generator, default=None
-        Source of the random numbers; None is torch's global one.
+        Source of random numbers; None uses torch's global generator.
 
     Returns
     -------
     tokens : Tensor of shape (...), int64
-        Draws.
+        Drawn tokens.
     log_probability : Tensor of shape (...), float64
-        Log probability of each draw.
+        Log probability of each drawn token.
 
     Examples
     --------
@@ -198,35 +215,42 @@ def sample_categorical(logits, *, generator=None):
     >>> tokens
     tensor([1])
     """
-    # A single uniform number a row: much cheaper than one exponential a class.
+    # One uniform number per row is much cheaper than one exponential per code.
     log_p = logits.double().log_softmax(dim=-1)
     cumulative = log_p.exp().cumsum(dim=-1)
-    # Stay below the total, which rounding may leave under one: the draw then never
-    # lands on a code of probability zero.
+    # Rounding may leave the total below one. Scaling by it keeps the draw from landing
+    # on a code of probability zero.
     uniform = torch.rand(
         logits.shape[:-1], dtype=log_p.dtype, device=logits.device, generator=generator
     )
     threshold = uniform.unsqueeze(-1) * cumulative[..., -1:]
-    tokens = torch.searchsorted(cumulative, threshold, right=True)
+    tokens = torch.searchsorted(cumulative, threshold, right=True)  # (..., 1)
     tokens = tokens.clamp(max=logits.shape[-1] - 1)
     return tokens.squeeze(-1), log_p.gather(-1, tokens).squeeze(-1)
 
 
-def remask(log_probability, unknown, n_masked, temperature=0.0, *, generator=None):
-    """Choose which of the tokens just sampled are masked again: the least confident.
+def remask(
+    log_probability: Tensor,
+    unknown: Tensor,
+    n_masked: Tensor,
+    temperature: float = 0.0,
+    *,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Choose which of the tokens just sampled to mask again: the least confident.
 
     Parameters
     ----------
     log_probability : Tensor of shape (batch, n_tokens), float64
         Log probability of the token sampled at each place.
     unknown : Tensor of shape (batch, n_tokens), bool
-        True where a token was masked before the step. Others are never masked again.
+        True where a token was masked before the step. Only these are masked again.
     n_masked : Tensor of shape (batch,), int64
-        How many to mask in every row; at most the row's number of unknown tokens.
+        Number of tokens to mask per row, at most the number of unknown tokens.
     temperature : float
         Scale of the Gumbel noise added to the confidence.
     generator : torch.Generator, default=None
-        Source of the random numbers; None is torch's global one.
+        Source of random numbers; None uses torch's global generator.
 
     Returns
     -------

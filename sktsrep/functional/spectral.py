@@ -2,24 +2,29 @@
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
-__all__ = ["istft", "stft"]
+__all__ = ["istft", "resolve_frames", "stft"]
+
+# Windows that "auto" chooses from: hops enough to tell where, few enough to be fast.
+_SHORTEST_WINDOW = 8
+_MOST_HOPS = 64
 
 
-def stft(x, n_fft, hop_length, window):
-    """Short-time Fourier transform that can be inverted at every length.
+def stft(x: Tensor, n_fft: int, hop_length: int, window: Tensor) -> Tensor:
+    """Compute a short-time Fourier transform that is invertible at every length.
 
     Parameters
     ----------
     x : Tensor of shape (batch, channels, timepoints)
-        Series. Their last value is repeated up to a whole number of hops, so that no
-        sample sits in the tail of the last window; outside they count as zero.
+        Series. The last value is repeated up to a whole number of hops, so that no
+        sample sits in the tail of the last window. Outside, the series count as zero.
     n_fft : int
         Length of the window in timepoints.
     hop_length : int
         Timepoints between frames, less than ``n_fft``.
     window : Tensor of shape (n_fft,)
-        The window.
+        Window function.
 
     Returns
     -------
@@ -36,8 +41,8 @@ def stft(x, n_fft, hop_length, window):
     batch, channels, n_timepoints = x.shape
     padding = -n_timepoints % hop_length
     padded = torch.cat([x, x[..., -1:].expand(-1, -1, padding)], dim=-1)
+    # torch pads by n_fft // 2 at both ends: one timepoint too few for an odd window.
     spectrogram = torch.stft(
-        # An odd window reaches one timepoint less far.
         F.pad(padded.flatten(end_dim=1), (0, n_fft % 2)),
         n_fft,
         hop_length,
@@ -45,18 +50,24 @@ def stft(x, n_fft, hop_length, window):
         pad_mode="constant",
         return_complex=True,
     )
-    return spectrogram.unflatten(0, (batch, channels))
+    return torch.unflatten(spectrogram, 0, (batch, channels))
 
 
-def istft(spectrogram, n_fft, hop_length, window, n_timepoints):
-    """Inverse of :func:`stft`.
+def istft(
+    spectrogram: Tensor,
+    n_fft: int,
+    hop_length: int,
+    window: Tensor,
+    n_timepoints: int,
+) -> Tensor:
+    """Invert :func:`stft`.
 
     Parameters
     ----------
     spectrogram : Tensor of shape (batch, channels, bins, frames), complex
-        As :func:`stft` gives it.
+        Result of :func:`stft`.
     n_fft, hop_length, window
-        As given to :func:`stft`.
+        Arguments of :func:`stft`.
     n_timepoints : int
         Length of the series.
 
@@ -79,4 +90,47 @@ def istft(spectrogram, n_fft, hop_length, window, n_timepoints):
         window=window,
         length=n_timepoints,
     )
-    return series.unflatten(0, spectrogram.shape[:2])
+    return torch.unflatten(series, 0, spectrogram.shape[:2])
+
+
+def resolve_frames(
+    n_fft: int | str, hop_length: int | None, n_timepoints: int
+) -> tuple[int, int]:
+    """Find the window and the hop of an STFT in timepoints.
+
+    Parameters
+    ----------
+    n_fft : int or "auto"
+        Length of the window; "auto" is the smallest power of two, from 8 up, that
+        makes no more than 64 hops.
+    hop_length : int or None
+        Timepoints between frames; None is a quarter of the window.
+    n_timepoints : int
+        Length of the series.
+
+    Returns
+    -------
+    n_fft, hop_length : int
+
+    Raises
+    ------
+    ValueError
+        When frames would not overlap.
+
+    Examples
+    --------
+    >>> resolve_frames("auto", None, 500)
+    (32, 8)
+    """
+    if isinstance(n_fft, str):  # "auto"
+        n_fft = _SHORTEST_WINDOW
+        while n_timepoints > _MOST_HOPS * (n_fft // 4):
+            n_fft *= 2
+    if hop_length is None:
+        hop_length = max(n_fft // 4, 1)
+    if hop_length >= n_fft:
+        raise ValueError(
+            f"hop_length must be less than n_fft={n_fft}, so that frames overlap, got "
+            f"{hop_length} instead."
+        )
+    return n_fft, hop_length

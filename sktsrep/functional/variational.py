@@ -1,11 +1,13 @@
-"""Loss terms of the variational auto-encoder."""
+"""Loss terms of the variational autoencoder."""
 
 import math
+
+from torch import Tensor
 
 __all__ = ["gaussian_kl", "gaussian_nll"]
 
 
-def gaussian_kl(mean, log_variance):
+def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     r"""KL divergence of a diagonal Gaussian from the standard normal, in nats.
 
     .. math:: \tfrac12 \sum_d (\mu_d^2 + \sigma_d^2 - \log \sigma_d^2 - 1)
@@ -13,7 +15,7 @@ def gaussian_kl(mean, log_variance):
     Parameters
     ----------
     mean, log_variance : Tensor of shape (batch, dim)
-        Parameters of the posterior.
+        Mean and log variance of the posterior.
 
     Returns
     -------
@@ -34,8 +36,8 @@ def gaussian_kl(mean, log_variance):
     return 0.5 * terms.sum(dim=-1)
 
 
-def gaussian_nll(x, mean, log_variance):
-    r"""Negative log density of a Gaussian, summed over all but the first axis, in nats.
+def gaussian_nll(x: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
+    r"""Negative log density of a Gaussian in nats, summed over all but the first axis.
 
     Parameters
     ----------

@@ -1,9 +1,8 @@
-"""Distances between the distributions of samples and of real series.
+"""Distances between the distributions of real and generated series.
 
-Real series come first, generated ones last. Every distance is biased upwards at a
-finite number of series, so that each can return what real series give against other
-real series at the same number (``return_floor=True``). A distance is only worth
-comparing with one at the same number, or with its own floor.
+Every distance is biased upwards on a finite number of series. Compare it only with a
+distance on the same number of series, or with its floor (``return_floor=True``): the
+distance between real series and other real series, at the same number.
 """
 
 import math
@@ -17,28 +16,31 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import StrOptions, validate_params
 
-from sktsrep.metrics.features import (
-    RandomConvolutionFeatures,
-    check_pair,
-    flatten,
-    with_axes_of,
-)
+from sktsrep.metrics._checks import check_pair, flatten, with_axes_of
+from sktsrep.metrics.features import RandomConvolutionFeatures
 
 __all__ = ["DistanceEstimate", "context_fid", "frechet_distance", "mmd"]
 
+_N_SPLITS = 10  # random splits of the real data; a floor is the mean over them
 
-_N_SPLITS = 10  # random splits of the real data that a floor is the mean of
+# Extrapolation fits a line to this many subsets. The smallest holds a third of the
+# series: the distance is linear in 1 / n only when n is large.
+_N_SUBSETS = 12
+_SMALLEST_SHARE = 1 / 3
+_MIN_EXTRAPOLATED = 10  # series, so that the smallest subset has three
+
+_N_MEDIAN = 1000  # series for a median distance: half a million pairs
 
 
 class DistanceEstimate(NamedTuple):
-    """A distance and its floor, at the same number of series.
+    """Hold a distance and its floor, at the same number of series.
 
     Parameters
     ----------
     value : float
-        Generated against real series.
+        Distance between generated and real series.
     floor : float
-        Real against other real series: what a perfect sampler would get.
+        Distance between real and other real series; a perfect sampler would reach it.
     n : int
         Number of series on each side.
 
@@ -54,12 +56,12 @@ class DistanceEstimate(NamedTuple):
 
 
 def estimate(distance, real, generated, return_floor, random_state):
-    """The distance; with its floor, both are means over random halves of the real."""
+    """Compute a distance, or its mean and its floor over random halves of ``real``."""
     if not return_floor:
         return float(distance(real, generated))
     n = min(len(real) // 2, len(generated))
     if n < 1:
-        raise ValueError(f"A floor needs two real series or more, got {len(real)}.")
+        raise ValueError(f"A floor needs at least two real series, got {len(real)}.")
     rng = check_random_state(random_state)
     pairs = []
     for _ in range(_N_SPLITS):
@@ -76,7 +78,7 @@ def estimate(distance, real, generated, return_floor, random_state):
 
 
 def _extract_features(features, X_real, X_generated):
-    """Both collections as features (n_samples, n_features)."""
+    """Turn both collections into features (n_samples, n_features)."""
     if isinstance(features, str):  # "passthrough"
         real, generated = check_pair(X_real, X_generated, 2)
         return flatten(real), flatten(generated)
@@ -91,12 +93,12 @@ def _extract_features(features, X_real, X_generated):
 
 
 def _frechet(a, b):
-    """Squared Frechet distance of Gaussians fitted to two sets of vectors."""
+    """Compute the squared Frechet distance of Gaussians fitted to sets of vectors."""
     if min(len(a), len(b)) < 2:
-        raise ValueError("A Frechet distance needs two series or more on each side.")
+        raise ValueError("A Frechet distance needs at least two series on each side.")
     gap = a.mean(axis=0) - b.mean(axis=0)
     # With covariances R_a^T R_a and R_b^T R_b, the trace of the root of their product
-    # is the nuclear norm of R_a R_b^T: no matrix root, real at every rank.
+    # is the nuclear norm of R_a R_b^T. That needs no matrix root and is always real.
     root_a, root_b = (
         np.linalg.qr((x - x.mean(axis=0)) / math.sqrt(len(x) - 1), mode="r")
         for x in (a, b)
@@ -106,10 +108,12 @@ def _frechet(a, b):
 
 
 def _frechet_at_infinity(a, b, rng):
-    """Intercept of the line through distances of subsets over one over their size."""
-    if min(len(a), len(b)) < 10:
-        raise ValueError("extrapolate=True needs ten series or more on each side.")
-    shares = np.linspace(1 / 3, 1, 12)
+    """Fit a line to the distances of subsets over 1 / size; return its intercept."""
+    if min(len(a), len(b)) < _MIN_EXTRAPOLATED:
+        raise ValueError(
+            f"extrapolate=True needs at least {_MIN_EXTRAPOLATED} series on each side."
+        )
+    shares = np.linspace(_SMALLEST_SHARE, 1, _N_SUBSETS)
     distances = [
         _frechet(*(x[rng.permutation(len(x))[: round(s * len(x))]] for x in (a, b)))
         for s in shares
@@ -137,44 +141,45 @@ def frechet_distance(
     return_floor=False,
     random_state=0,
 ):
-    r"""Frechet distance (FID) between features of real and generated series.
+    r"""Compute the Frechet distance (FID) between features; lower is better.
 
     .. math:: \|\mu_r - \mu_g\|^2 + \mathrm{tr}(\Sigma_r + \Sigma_g
               - 2 (\Sigma_r \Sigma_g)^{1/2})
 
-    with means :math:`\mu` and covariances :math:`\Sigma` of the features.
+    with the means :math:`\mu` and covariances :math:`\Sigma` of the features of real
+    and generated series.
 
     Parameters
     ----------
     X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
             (n_samples, n_channels, n_timepoints)
-        Series, two or more on each side.
+        Series, at least two on each side.
     features : transformer, "passthrough" or None, default=None
-        What the distance is taken on; a clone is fitted on ``X_real``. Put a fitted
-        one into a :class:`~sklearn.frozen.FrozenEstimator`. None is
+        Computes the features; a clone is fitted on ``X_real``. Wrap a fitted one in a
+        :class:`~sklearn.frozen.FrozenEstimator`. None is
         :class:`RandomConvolutionFeatures`; "passthrough" takes the values as they are.
     extrapolate : bool, default=False
-        Whether to extrapolate to infinitely many series: the intercept of a line
-        through the distances of random subsets over one over their size [2]_. It can
-        be negative, and is only as good as the line: more series than features.
+        Whether to extrapolate to infinitely many series [2]_: fit a line to the
+        distances of random subsets over 1 / size, and return its intercept. The
+        result can be negative; it needs more series than features.
     return_floor : bool, default=False
         Whether to return a :class:`DistanceEstimate` with the real-against-real floor.
     random_state : int, RandomState instance or None, default=0
-        Draws the subsets.
+        Draws the subsets and the splits of the floor.
 
     Returns
     -------
     float or DistanceEstimate
-        0 or more; without unit, or the features' squared.
+        0 or more, in the squared unit of the features.
 
     Notes
     -----
-    Comparable only at the same features and the same number of series. The FID of
-    NC-VQVAE and TimeVQVAE is the one on a supervised FCN's features: give
-    ``features=FrozenEstimator(FCNClassifier().fit(X_train, y_train))`` of
-    :class:`sktsrep.fcn.FCNClassifier`, and compare with their tables only where your
-    network was trained on the same split and the number of samples is theirs. Figures
-    with the default features compare with no paper's.
+    Compare only distances with the same features and the same number of series. The
+    papers of NC-VQVAE and TimeVQVAE use the features of a supervised FCN: pass
+    ``features=FrozenEstimator(FCNClassifier().fit(X_train, y_train))`` with
+    :class:`sktsrep.fcn.FCNClassifier`. Compare with their tables only if you use their
+    split and their number of samples. No paper reports figures with the default
+    features.
 
     References
     ----------
@@ -209,27 +214,29 @@ def context_fid(
     return_floor=False,
     random_state=0,
 ):
-    """Frechet distance on the embeddings of a self-supervised encoder.
+    """Compute the Frechet distance between self-supervised embeddings; lower is better.
 
     Parameters
     ----------
     X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
             (n_samples, n_channels, n_timepoints)
-        Series, two or more on each side.
+        Series, at least two on each side.
     features : transformer
-        Such as :class:`sktsrep.encoders.SSLEncoder`. A clone is fitted on ``X_real``;
-        better a :class:`~sklearn.frozen.FrozenEstimator` fitted on the training part.
+        Encoder such as :class:`sktsrep.encoders.SSLEncoder`. A clone is fitted on
+        ``X_real``; better pass a :class:`~sklearn.frozen.FrozenEstimator` that was
+        fitted on the training part.
     extrapolate, return_floor, random_state
         As for :func:`frechet_distance`.
 
     Returns
     -------
     float or DistanceEstimate
+        0 or more, in the squared unit of the embeddings.
 
     Notes
     -----
-    Published figures stand on a TS2Vec encoder trained on the data at hand [1]_; with
-    another encoder they are on another scale, and the order alone can be compared.
+    Published figures use a TS2Vec encoder trained on the data at hand [1]_. Another
+    encoder gives another scale, so only the order of samplers can be compared.
 
     References
     ----------
@@ -254,9 +261,9 @@ def context_fid(
     )
 
 
-def _median_gamma(vectors, rng, n_most=1000):
-    """One over the median squared distance among distinct vectors."""
-    chosen = rng.permutation(len(vectors))[:n_most]
+def _median_gamma(vectors, rng):
+    """Compute 1 / (median squared distance among distinct vectors)."""
+    chosen = rng.permutation(len(vectors))[:_N_MEDIAN]
     distances = pdist(vectors[chosen], "sqeuclidean")
     distances = distances[distances > 0]
     return 1 / np.median(distances) if len(distances) else 1.0
@@ -269,42 +276,53 @@ def _squared_mmd(a, b, gamma, unbiased):
         if not unbiased:
             within += kernel.mean()
         elif len(x) < 2:
-            raise ValueError("unbiased=True needs two series or more on each side.")
+            raise ValueError("unbiased=True needs at least two series on each side.")
         else:
             within += (kernel.sum() - np.trace(kernel)) / (len(x) * (len(x) - 1))
     squared = within - 2 * rbf_kernel(a, b, gamma=gamma).mean()
     return squared if unbiased else max(squared, 0.0)
 
 
-def mmd(X, Y, gamma=None, *, unbiased=False, return_floor=False, random_state=0):
-    r"""Squared maximum mean discrepancy of two samples under an RBF kernel.
+def mmd(
+    X_real,
+    X_generated,
+    gamma=None,
+    *,
+    unbiased=False,
+    return_floor=False,
+    random_state=0,
+):
+    r"""Compute the squared maximum mean discrepancy (RBF kernel); lower is better.
 
     .. math:: E\,k(x, x') + E\,k(y, y') - 2 E\,k(x, y),\quad
               k(x, y) = \exp(-\gamma \|x - y\|^2)
 
+    with real series :math:`x, x'` and generated series :math:`y, y'`.
+
     Parameters
     ----------
-    X, Y : array-like of shape (n_samples, n_features) or (n_samples, n_channels, \
-            n_timepoints)
-        Real and generated series, or features of them.
+    X_real, X_generated : array-like of shape (n_samples, n_features) or \
+            (n_samples, n_channels, n_timepoints)
+        Series, or features of them.
     gamma : float, default=None
-        Of the kernel, as in :func:`sklearn.metrics.pairwise.rbf_kernel`; None is one
-        over the median squared distance among the series of ``X``, whatever ``Y`` is.
+        Coefficient of the kernel, as in :func:`sklearn.metrics.pairwise.rbf_kernel`.
+        None is 1 / (median squared distance among real series).
     unbiased : bool, default=False
-        Whether to leave out pairs of a series with itself: then 0 is the mean for
-        equal distributions, and values can be negative.
+        Whether to leave out pairs of a series with itself. The mean is then 0 for equal
+        distributions, and values can be negative.
     return_floor : bool, default=False
         Whether to return a :class:`DistanceEstimate` with the real-against-real floor.
     random_state : int, RandomState instance or None, default=0
-        Draws the splits of the floor, and 1000 series for the median of more.
+        Draws the splits of the floor and, from larger data, 1000 series for the median.
 
     Returns
     -------
     float or DistanceEstimate
+        Between 0 and 2, without unit; it can be negative if ``unbiased``.
 
     Notes
     -----
-    Comparable with figures at the same ``gamma`` and the same number of series; papers
+    Compare only figures with the same ``gamma`` and the same number of series. Papers
     differ in kernel and bandwidth.
 
     References
@@ -319,8 +337,8 @@ def mmd(X, Y, gamma=None, *, unbiased=False, return_floor=False, random_state=0)
     >>> round(mmd(X, X + 1, gamma=1.0), 4)  # 2 - 2 / e
     1.2642
     """
-    real, generated = (flatten(x) for x in check_pair(X, Y, names=("X", "Y")))
-    # The kernel multiplies out squares: far from the origin they would cancel.
+    real, generated = (flatten(x) for x in check_pair(X_real, X_generated))
+    # The kernel expands the square of a difference, which loses precision far from 0.
     center = real.mean(axis=0)
     real, generated = real - center, generated - center
     rng = check_random_state(random_state)

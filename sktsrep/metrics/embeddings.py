@@ -14,29 +14,31 @@ from sklearn.utils._param_validation import Interval, validate_params
 
 __all__ = ["alignment", "effective_rank", "uniformity"]
 
+_ROUNDING = 1e-12  # relative error of a mean in float64, with a wide margin
+
 
 def _check_embeddings(Z, name="Z"):
     return check_array(Z, dtype=np.float64, ensure_min_samples=2, input_name=name)
 
 
 def effective_rank(Z):
-    """Exponential of the entropy of the normalized singular values (RankMe).
+    """Compute the effective rank (RankMe): exp(entropy of normalized singular values).
 
     Parameters
     ----------
     Z : array-like of shape (n_samples, n_features)
-        Embeddings of two series or more; they are centered first.
+        Embeddings of at least two series; they are centered first.
 
     Returns
     -------
     float
-        At most the smaller of ``n_samples - 1`` and ``n_features``; near 1 after a
-        dimensional collapse, 0 when all rows are equal.
+        At most ``min(n_samples - 1, n_features)``; near 1 after a dimensional
+        collapse, 0 when all rows are equal.
 
     Notes
     -----
-    RankMe [2]_ does not center: on embeddings with a large mean, its figures are lower.
-    It depends on the number of series and the scale of the features.
+    RankMe [2]_ does not center, so its figures are lower on embeddings with a large
+    mean. The rank depends on the number of series and the scale of the features.
 
     References
     ----------
@@ -51,13 +53,14 @@ def effective_rank(Z):
     """
     Z = _check_embeddings(Z)
     singular = svdvals(Z - Z.mean(axis=0))
-    if singular[0] <= 1e-12 * np.abs(Z).max() * math.sqrt(Z.size):
+    # Equal rows are left with the rounding of their mean.
+    if singular[0] <= _ROUNDING * np.abs(Z).max() * math.sqrt(Z.size):
         return 0.0
     return float(np.exp(stats.entropy(singular)))
 
 
 def _check_directions(Z, name="Z"):
-    """Embeddings of unit norm."""
+    """Check embeddings and scale them to unit norm."""
     Z = check_array(Z, dtype=np.float64, input_name=name)
     if not Z.any(axis=1).all():
         raise ValueError(f"{name} has rows of zeros, which have no direction.")
@@ -73,19 +76,19 @@ def _check_directions(Z, name="Z"):
     prefer_skip_nested_validation=True,
 )
 def alignment(Z, Z_prime, *, power=2):
-    """Mean distance of two views' embeddings on the unit sphere, to a power.
+    """Compute the mean distance between two views on the unit sphere.
 
     Parameters
     ----------
     Z, Z_prime : array-like of shape (n_samples, n_features)
-        Embeddings of two views; row by row they belong together.
+        Embeddings of two views; row i of both belongs to series i.
     power : float, default=2
-        Of the distance.
+        Power to which each distance is raised.
 
     Returns
     -------
     float
-        0 for views of the same direction; at most ``2 ** power``.
+        Between 0 (equal directions) and ``2 ** power``; lower is better.
 
     References
     ----------
@@ -100,7 +103,7 @@ def alignment(Z, Z_prime, *, power=2):
     Z, Z_prime = _check_directions(Z), _check_directions(Z_prime, "Z_prime")
     if Z.shape != Z_prime.shape:
         raise ValueError(
-            f"Both views must have one shape, got {Z.shape} and {Z_prime.shape}."
+            f"Z and Z_prime must have one shape, got {Z.shape} and {Z_prime.shape}."
         )
     return float((np.linalg.norm(Z - Z_prime, axis=1) ** power).mean())
 
@@ -113,23 +116,23 @@ def alignment(Z, Z_prime, *, power=2):
     prefer_skip_nested_validation=True,
 )
 def uniformity(Z, *, temperature=2):
-    r"""How evenly embeddings are spread over the unit sphere; low is even.
+    r"""Measure how evenly embeddings spread over the unit sphere; lower is more even.
 
     .. math:: \log E \exp(-t \|z - z'\|^2)
 
-    over all pairs of different rows.
+    where the mean is over all pairs of different rows :math:`z, z'` of unit norm.
 
     Parameters
     ----------
     Z : array-like of shape (n_samples, n_features)
-        Embeddings of two series or more.
+        Embeddings of at least two series.
     temperature : float, default=2
-        :math:`t`.
+        The factor :math:`t`.
 
     Returns
     -------
     float
-        At most 0, which means that all have one direction.
+        At most 0, which is reached when all embeddings have one direction.
 
     References
     ----------

@@ -1,6 +1,6 @@
-"""Tables: representations under several probes, samplers under every metric."""
+"""Tables of representations under several probes, and of samplers by every metric."""
 
-import warnings
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -23,14 +23,10 @@ from sklearn.utils import (
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from sktsrep._validation import warn_user
+from sktsrep.metrics._checks import check_pair, draw_samples, with_axes_of
 from sktsrep.metrics.distances import context_fid, frechet_distance, mmd
-from sktsrep.metrics.features import (
-    RandomConvolutionFeatures,
-    check_pair,
-    default_classifier,
-    draw_samples,
-    with_axes_of,
-)
+from sktsrep.metrics.features import RandomConvolutionFeatures, default_classifier
 from sktsrep.metrics.scores import (
     classification_accuracy_score,
     discriminative_score,
@@ -47,22 +43,27 @@ from sktsrep.metrics.statistics import (
 
 __all__ = ["evaluate_representation", "evaluate_samples"]
 
+_N_INNER_FOLDS = 3  # to choose C; enough, and possible with three series per class
+_N_DRAWS = 20  # of shots, averaged, because a single draw is mostly chance
+
 
 def _default_probes(labels):
-    """Probes for a training part; the penalty is chosen on parts of it."""
+    """Make probes for a training part; their penalties are chosen within it."""
     fewest = np.unique(labels, return_counts=True)[1].min()
     if fewest < 2:
         raise ValueError(
-            "A class has one series in a training part, but choosing C needs two: take "
+            "A class has one series in a training part, but choosing C needs two: use "
             "fewer folds or other probes."
         )
-    folds = StratifiedKFold(min(3, fewest), shuffle=True, random_state=0)
+    n_folds = min(_N_INNER_FOLDS, fewest)
+    folds = StratifiedKFold(n_folds, shuffle=True, random_state=0)
 
     def search(classifier, strengths):
         name = type(classifier).__name__.lower()
         pipe = make_pipeline(StandardScaler(), classifier)
         return GridSearchCV(pipe, {f"{name}__C": strengths}, cv=folds)
 
+    # C a decade apart; the iterations let both solvers converge on hard tasks.
     return {
         "logistic regression": search(
             LogisticRegression(max_iter=10_000), np.logspace(-3, 3, 7)
@@ -74,17 +75,17 @@ def _default_probes(labels):
     }
 
 
-def _few_shot_score(train, test, n_shots, scorer, seed, n_draws=20):
-    """Nearest class mean of ``n_shots`` random series a class; mean of the draws."""
-    rng = np.random.RandomState(seed)  # every representation has the same shots
+def _few_shot_score(train, test, n_shots, scorer, seed):
+    """Classify by the nearest mean of ``n_shots`` series per class; average draws."""
+    rng = np.random.RandomState(seed)  # the same shots for every representation
     (Z, labels), (Z_test, labels_test) = train, test
     scaler = StandardScaler().set_output(transform="default").fit(Z)
     Z, Z_test = scaler.transform(Z), scaler.transform(Z_test)
     classes = np.unique(labels)
     rows_of = [np.flatnonzero(labels == label) for label in classes]
     scores = []
-    for _ in range(n_draws):
-        # Class means by hand: NearestCentroid wants spread within the classes.
+    for _ in range(_N_DRAWS):
+        # Not NearestCentroid: it refuses classes without spread, as with one shot.
         means = [Z[rng.permutation(rows)[:n_shots]].mean(axis=0) for rows in rows_of]
         nearest = KNeighborsClassifier(1).fit(means, classes)
         scores.append(scorer(nearest, Z_test, labels_test))
@@ -92,7 +93,7 @@ def _few_shot_score(train, test, n_shots, scorer, seed, n_draws=20):
 
 
 def _probe_scores(train, test, probes, n_shots, scorer, seed):
-    """Pairs of a probe's name and its score on the test part."""
+    """Yield the name of each probe and its score on the test part."""
     for name, probe in probes.items():
         yield name, scorer(clone(probe).fit(*train), *test)
     for n in n_shots:
@@ -100,16 +101,16 @@ def _probe_scores(train, test, probes, n_shots, scorer, seed):
 
 
 def _untrained(estimator):
-    """A clone whose training is one epoch of no step, or None where it has none."""
+    """Clone an estimator without its training; None if it has no ``max_epochs``."""
     if isinstance(estimator, FrozenEstimator):
         estimator = estimator.estimator
     copied = clone(estimator)
-    params = copied.get_params()
-    epochs = [name for name in params if name.split("__")[-1] == "max_epochs"]
-    rates = [name for name in params if name.split("__")[-1] == "lr"]
-    if not epochs or not rates:
-        return None
-    return copied.set_params(**dict.fromkeys(epochs, 1) | dict.fromkeys(rates, 1e-12))
+    names = [name for name in copied.get_params() if _is_max_epochs(name)]
+    return copied.set_params(**dict.fromkeys(names, 0)) if names else None
+
+
+def _is_max_epochs(name):
+    return name.split("__")[-1] == "max_epochs"
 
 
 def _flat(X):
@@ -131,7 +132,7 @@ def _check_tasks(X, y):
         check_classification_targets(labels)
         tasks[name] = column_or_1d(labels)
         if len(np.unique(tasks[name])) < 2:
-            raise ValueError(f"Task {name!r} has one class: nothing to predict.")
+            raise ValueError(f"Task {name!r} has one class, so nothing to predict.")
     return tasks
 
 
@@ -147,53 +148,52 @@ def evaluate_representation(
     baselines=True,
     random_state=0,
 ):
-    """Probe frozen representations by cross-validation, beside their baselines.
+    """Cross-validate probes of frozen representations, beside their baselines.
 
-    In each fold a clone of the transformer is fitted on the training series, without
-    labels, and classifiers are trained on its output; scaling and every choice of a
-    penalty are part of the fold.
+    In each fold, a clone of the transformer is fitted on the training series without
+    labels, and classifiers are trained on its output. Scaling and the choice of
+    penalties are part of the fold.
 
     Parameters
     ----------
     estimator : transformer or dict of str to transformer
-        What makes the representation. A fitted one in a
-        :class:`~sklearn.frozen.FrozenEstimator` stays as it is: it should not have
-        seen ``X``.
+        Transformers that compute the representations. One that is fitted and wrapped in
+        a :class:`~sklearn.frozen.FrozenEstimator` is not fitted again; it should not
+        have seen ``X``.
     X : array-like of shape (n_samples, n_timepoints) or (n_samples, n_channels, \
             n_timepoints)
         Series.
     y : array-like of shape (n_samples,) or dict of str to those
-        Labels, of one task or of several.
+        Labels of one task, or of several by name.
     probes : dict of str to classifier, default=None
-        None is logistic regression and linear SVC, their C chosen by three inner
-        folds, and 5 nearest neighbors, all on standardized features.
+        None is logistic regression and linear SVC, with C chosen by three inner folds,
+        and 5 nearest neighbors, all on standardized features.
     n_shots : sequence of int, default=(1, 5)
-        For each, the nearest class mean from that many labelled series a class (all of
-        a class that has fewer), the mean of 20 draws. The scaling sees all series of
-        the training part.
+        Adds a nearest-class-mean probe for each number of labeled series per class (all
+        series of a class that has fewer), averaged over 20 draws. It standardizes by
+        the whole training part.
     cv : int, splitter or iterable, default=5
         Outer folds, the same for all tasks; an int stratifies by the first task.
     scoring : str or callable, default="accuracy"
-        A scikit-learn scorer.
+        Scikit-learn scorer.
     baselines : bool, default=True
-        Whether to add majority vote, the raw series and the untrained network: a
-        clone with ``max_epochs=1`` and ``lr=1e-12``, where it has these parameters.
-        Of a tokenizer, moving averages take the codebook on for that epoch.
+        Whether to add majority vote, raw series and the untrained network, which is a
+        clone with ``max_epochs=0``, for estimators with this parameter.
     random_state : int, RandomState instance or None, default=0
         Draws the shots.
 
     Returns
     -------
     DataFrame
-        Columns representation, task, probe, and mean, standard deviation (sd) and
-        number (n) of the folds' scores. The training parts overlap: sd / sqrt(n) is
-        less than the standard error.
+        Columns representation, task, probe, and the mean, standard deviation (sd) and
+        number (n) of the scores over folds. Training parts overlap, so the standard
+        error is larger than sd / sqrt(n).
 
     Notes
     -----
-    NC-VQVAE's table has the linear SVC and 5-NN on the archive's one test part, the
-    representation trained on its training part: ``cv=PredefinedSplit(...)`` with the
-    two gives that protocol, and sd is then undefined.
+    NC-VQVAE fits the representation on the training part of a data set and scores
+    linear SVC and 5-NN on its test part. For this protocol, concatenate both parts and
+    pass ``cv=PredefinedSplit(...)``; sd is then undefined.
 
     Examples
     --------
@@ -219,33 +219,37 @@ def evaluate_representation(
         estimator = _with_baselines(estimator)
     scorer = get_scorer(scoring)
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-    # Before anything is fitted: they refuse folds with too few series of a class.
-    probes_of = {
-        (task, fold): _default_probes(labels[train]) if probes is None else probes
-        for task, labels in tasks.items()
-        for fold, (train, _) in enumerate(folds)
-    }
+    # Before any fit, because default probes refuse folds with too few series per class.
+    probes_by_fold = [
+        {
+            task: _default_probes(labels[train]) if probes is None else probes
+            for task, labels in tasks.items()
+        }
+        for train, _ in folds
+    ]
+    probe = partial(_probe_scores, n_shots=n_shots, scorer=scorer, seed=seed)
     rows = []
     for representation, transformer in estimator.items():
-        for fold, (rows_train, rows_test) in enumerate(folds):
-            X_train, X_test = (
-                _safe_indexing(X, rows) for rows in (rows_train, rows_test)
-            )
-            fitted = clone(transformer).fit(X_train, None)
-            Z_train, Z_test = (
-                np.asarray(fitted.transform(part)) for part in (X_train, X_test)
-            )
-            for task, labels in tasks.items():
-                train, test = (Z_train, labels[rows_train]), (Z_test, labels[rows_test])
-                chosen = probes_of[task, fold]
-                scores = _probe_scores(train, test, chosen, n_shots, scorer, seed)
-                rows += [(representation, task, *score) for score in scores]
+        for fold, probes_of in zip(folds, probes_by_fold, strict=True):
+            scores = _fold_scores(transformer, X, tasks, fold, probes_of, probe)
+            rows += [(representation, *score) for score in scores]
     if baselines:
         rows += _majority_votes(tasks, folds, scorer)
     keys = ["representation", "task", "probe"]
     table = pd.DataFrame(rows, columns=[*keys, "score"])
     scores = table.groupby(keys, sort=False)["score"]
     return scores.agg(mean="mean", sd="std", n="count").reset_index()
+
+
+def _fold_scores(transformer, X, tasks, fold, probes_of, probe):
+    """Fit a representation on one fold; yield task, probe and score."""
+    X_train, X_test = (_safe_indexing(X, rows) for rows in fold)
+    fitted = clone(transformer).fit(X_train, None)
+    Z = [np.asarray(fitted.transform(part)) for part in (X_train, X_test)]
+    for task, labels in tasks.items():
+        train, test = [(z, labels[rows]) for z, rows in zip(Z, fold, strict=True)]
+        for name, score in probe(train, test, probes_of[task]):
+            yield task, name, score
 
 
 def _majority_votes(tasks, folds, scorer):
@@ -257,7 +261,7 @@ def _majority_votes(tasks, folds, scorer):
 
 
 def _against_test(X_test, y_test, features, encoder, classifier):
-    """Functions of samples (and classes) that stand beside the test part."""
+    """Make metrics of generated series (and classes) that use the test part."""
     metrics = {
         "frechet_distance": lambda X, y: frechet_distance(X_test, X, features=features),
         "frechet_distance, extrapolated": lambda X, y: frechet_distance(
@@ -284,7 +288,7 @@ def _against_test(X_test, y_test, features, encoder, classifier):
 
 
 def _against_train(X_train, X_test, y_train, classifier):
-    """Functions of samples (and classes) that ask for the training part."""
+    """Make metrics of generated series (and classes) that use the training part."""
     metrics = {
         "memorization_ratio": lambda X, y: memorization_ratio(X_train, X_test, X)
     }
@@ -298,11 +302,11 @@ def _against_train(X_train, X_test, y_train, classifier):
 
 
 def _value(name, metric, X, y):
-    """The metric; NaN and a warning where it is not defined."""
+    """Compute a metric; return NaN and warn where it is undefined."""
     try:
         return metric(X, y)
     except ValueError as error:
-        warnings.warn(f"{name} is NaN: {error}", UserWarning, stacklevel=3)
+        warn_user(f"{name} is NaN: {error}", UserWarning)
         return np.nan
 
 
@@ -318,48 +322,48 @@ def evaluate_samples(
     classifier=None,
     random_state=0,
 ):
-    """Every metric of a sampler, each beside what real series get.
+    """Compute every metric of a sampler, beside the values that real series get.
 
-    As many series are drawn as the training part has, of the same classes, and compared
-    with the test part; the floor is what the training part itself gets in their place,
-    at the same numbers.
+    The sampler draws as many series as the training part has, of the same classes, and
+    they are compared with the test part. The floor is the value of the training part
+    in their place, at the same numbers.
 
     Parameters
     ----------
     sampler : generator
-        Fitted on the training part, with ``sample(n_samples, random_state=...)`` and,
-        when it knows classes, ``y``.
+        Sampler fitted on the training part, with ``sample(n_samples,
+        random_state=...)`` and, if it knows classes, ``y``.
     X_train, X_test : array-like of shape (n_samples, n_timepoints) or (n_samples, \
             n_channels, n_timepoints)
         Real series: those that the sampler learned from, and others.
     y_train, y_test : array-like of shape (n_samples,), default=None
-        Their classes, both or neither; needed for inception score and classification
-        accuracy scores, the latter only of samplers that know classes.
+        Their classes, both or neither. They are needed for the inception score and, if
+        the sampler knows classes, for the classification accuracy scores.
     features : transformer, default=None
-        Of the Frechet distance, fitted on the training part; None is
-        :class:`~sktsrep.metrics.RandomConvolutionFeatures`.
+        Computes the features of the Frechet distance; fitted on the training part. None
+        is :class:`~sktsrep.metrics.RandomConvolutionFeatures`.
     encoder : transformer, default=None
-        Gives the embeddings of ``context_fid``, fitted on the training part; None
-        leaves it out. For this and ``features``, a
-        :class:`~sklearn.frozen.FrozenEstimator` stays as it is.
+        Computes the embeddings of ``context_fid``; fitted on the training part. None
+        leaves this metric out. Like ``features``, it is not fitted again if wrapped in
+        a :class:`~sklearn.frozen.FrozenEstimator`.
     classifier : classifier, default=None
-        Of the scores with labels, as for
+        Classifier of the scores with labels, as for
         :func:`~sktsrep.metrics.classification_accuracy_score`.
     random_state : int, RandomState instance or None, default=0
-        Draws the samples.
+        Draws the series.
 
     Returns
     -------
     DataFrame
-        Columns metric, value, floor, and n, the number of samples. In the rows
-        ``inception_score``, ``memorization_ratio`` and
-        ``classification_accuracy_score, reverse``, floor is what the test part gets.
-        Metrics that are not defined are NaN, with a warning that says why.
+        Columns metric, value, floor, and n, the number of generated series. The floor
+        is the value of the test part in the rows ``inception_score``,
+        ``memorization_ratio`` and ``classification_accuracy_score, reverse``. Undefined
+        metrics are NaN, with a warning that says why.
 
     Notes
     -----
-    One draw of a sampler: differences between samplers that are smaller than those
-    between two seeds mean nothing.
+    The table stands on one draw. Differences between samplers mean nothing if they are
+    smaller than those between two seeds.
 
     Examples
     --------
@@ -374,11 +378,13 @@ def evaluate_samples(
     [0.0, 1.0, 20.0]
     """
     if (y_train is None) != (y_test is None):
-        raise ValueError("Give y_train and y_test both, or neither.")
+        raise ValueError("y_train and y_test must be given both, or neither.")
     check_pair(X_train, X_test, names=("X_train", "X_test"))
-    X_new, y_new = draw_samples(sampler, len(X_train), y_train, random_state)
-    check_pair(X_train, X_new, names=("X_train", "what was sampled"))
-    X_new = with_axes_of(X_train, X_new)
+    X_generated, y_generated = draw_samples(
+        sampler, len(X_train), y_train, random_state
+    )
+    check_pair(X_train, X_generated, names=("X_train", "X_generated"))
+    X_generated = with_axes_of(X_train, X_generated)
     features = RandomConvolutionFeatures() if features is None else features
     features = FrozenEstimator(clone(features).fit(X_train, None))
     if encoder is not None:
@@ -390,8 +396,9 @@ def evaluate_samples(
     real += [(name, f, X_test, y_test) for name, f in beside_train.items()]
     rows = []
     for name, metric, X_real, y_real in real:
-        if y_new is None and name.startswith("classification"):
+        if y_generated is None and name.startswith("classification"):
             continue
-        value = _value(name, metric, X_new, y_new)
-        rows.append((name, value, _value(name, metric, X_real, y_real), len(X_new)))
+        value = _value(name, metric, X_generated, y_generated)
+        floor = _value(name, metric, X_real, y_real)
+        rows.append((name, value, floor, len(X_generated)))
     return pd.DataFrame(rows, columns=["metric", "value", "floor", "n"])

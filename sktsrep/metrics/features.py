@@ -1,10 +1,9 @@
-"""Features that samples and real series are compared by, and what checks the two."""
+"""Features of series that need neither labels nor training."""
 
 import math
 from numbers import Integral
 
 import numpy as np
-import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.base import (
     BaseEstimator,
@@ -15,80 +14,40 @@ from sklearn.base import (
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sktsrep._device import to_tensor
+from sktsrep._validation import check_series
+from sktsrep.functional import channel_scale
+
 __all__ = ["RandomConvolutionFeatures"]
 
-
-def check_series(X, name, n_samples=1):
-    """Float64 series (n_samples, n_channels, n_timepoints); no NaN, no infinity."""
-    X = check_array(
-        X,
-        dtype=np.float64,
-        allow_nd=True,
-        ensure_min_samples=n_samples,
-        input_name=name,
-    )
-    if X.ndim > 3:
-        raise ValueError(
-            f"{name} must be (n_samples, n_timepoints) or (n_samples, n_channels, "
-            f"n_timepoints), got shape {X.shape}."
-        )
-    return X[:, None] if X.ndim == 2 else X
-
-
-def check_pair(X, Y, n_samples=1, *, names=("X_real", "X_generated")):
-    """Two collections of series of one shape."""
-    X, Y = (check_series(Z, n, n_samples) for Z, n in zip((X, Y), names, strict=True))
-    if X.shape[1:] != Y.shape[1:]:
-        raise ValueError(
-            f"{names[0]} has series of shape {X.shape[1:]} (channels, timepoints), but "
-            f"{names[1]} of shape {Y.shape[1:]}."
-        )
-    return X, Y
-
-
-def with_axes_of(X_real, X_generated):
-    """Generated series with the axes and the column names, if any, of real ones."""
-    if np.ndim(X_generated) != np.ndim(X_real):
-        X_generated = np.reshape(X_generated, (-1, *np.shape(X_real)[1:]))
-    if isinstance(X_real, pd.DataFrame):
-        return pd.DataFrame(np.asarray(X_generated), columns=X_real.columns)
-    return X_generated
-
-
-def draw_samples(sampler, n_samples, y, random_state):
-    """Samples, and their classes where the sampler was told them."""
-    conditional = len(getattr(sampler, "classes_", ())) > 0
-    if y is None or not conditional:
-        return sampler.sample(n_samples, random_state=random_state), None
-    return sampler.sample(n_samples, y=y, random_state=random_state), y
-
-
-def flatten(series):
-    """(n_samples, ...) -> (n_samples, n_values)."""
-    return series.reshape(len(series), -1)
+# ROCKET draws 10,000 kernels with 7, 9 or 11 weights. Here all have the middle length,
+# and the default classifier has 100: metrics train it often, on small data sets.
+_KERNEL_LENGTH = 9
+_N_CLASSIFIER_KERNELS = 100
 
 
 class RandomConvolutionFeatures(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
-    """Features without labels or training: random dilated convolutions, pooled.
+    """Pool random dilated convolutions into features, without labels or training.
 
-    Each kernel has 9 Gaussian weights over all channels and a dilation between 1 and
-    what the series holds, and gives two features: the mean over time of what exceeds
-    its bias (a random quantile of its output on the data of ``fit``), and the maximum,
-    after ROCKET [1]_. Features are standardized by the data of ``fit``.
+    Each kernel has 9 Gaussian weights per channel and a random dilation, at most so
+    large that the kernel spans the series. It gives two features, similar to those of
+    ROCKET [1]_: the mean over time of its output above a bias, and the maximum of its
+    output. The bias is a random quantile of the output on the data of ``fit``, which
+    also standardize the features.
 
     Parameters
     ----------
     n_kernels : int, default=16
         Kernels; there are twice as many features. A Frechet distance needs several
-        series a feature.
+        series per feature.
     random_state : int, RandomState instance or None, default=0
-        Decides the kernels. A fixed number makes distances comparable.
+        Draws the kernels. A fixed int makes distances comparable.
 
     Attributes
     ----------
@@ -97,7 +56,7 @@ class RandomConvolutionFeatures(
     dilations_ : ndarray of shape (n_kernels,)
         Timepoints between neighboring weights.
     biases_ : ndarray of shape (n_kernels,)
-        Thresholds.
+        Thresholds of the kernels' outputs.
     n_features_in_ : int
         Size of the second axis in ``fit``.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -120,7 +79,6 @@ class RandomConvolutionFeatures(
         "n_kernels": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
     }
-    _length = 9
 
     def __init__(self, n_kernels=16, *, random_state=0):
         self.n_kernels = n_kernels
@@ -133,7 +91,7 @@ class RandomConvolutionFeatures(
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Draw the kernels, and learn biases and scales.
+        """Draw the kernels and learn their biases and the scale of the features.
 
         Parameters
         ----------
@@ -151,14 +109,12 @@ class RandomConvolutionFeatures(
         _, n_channels, n_timepoints = series.shape
         rng = check_random_state(self.random_state)
         self._input_mean = series.mean(axis=(0, 2), keepdims=True)
-        spread = series.std(axis=(0, 2), keepdims=True)
-        # A constant channel is left with the rounding of its mean.
-        varies = spread > 1e-12 * np.abs(self._input_mean)
-        self._input_scale = np.where(varies, spread, 1.0)
-        weights = rng.normal(size=(self.n_kernels, n_channels, self._length))
+        mean = to_tensor(self._input_mean[0], "cpu")
+        self._input_scale = channel_scale(to_tensor(series, "cpu"), mean).numpy()
+        weights = rng.normal(size=(self.n_kernels, n_channels, _KERNEL_LENGTH))
         norms = np.linalg.norm(weights, axis=(1, 2), keepdims=True)
         self.weights_ = weights / norms
-        largest = max((n_timepoints - 1) / (self._length - 1), 1)
+        largest = max((n_timepoints - 1) / (_KERNEL_LENGTH - 1), 1)
         exponents = rng.uniform(0, math.log2(largest), self.n_kernels)
         self.dilations_ = (2**exponents).astype(int)
         quantiles = rng.uniform(size=self.n_kernels)
@@ -170,7 +126,7 @@ class RandomConvolutionFeatures(
         return self
 
     def transform(self, X):
-        """Pooled features of series.
+        """Compute the features of series.
 
         Parameters
         ----------
@@ -180,6 +136,7 @@ class RandomConvolutionFeatures(
         Returns
         -------
         ndarray of shape (n_samples, 2 * n_kernels)
+            Features, standardized by the data of ``fit``.
         """
         check_is_fitted(self)
         return self._scaler.transform(self._pool(self._check(X, reset=False)))
@@ -193,10 +150,10 @@ class RandomConvolutionFeatures(
         return check_series(X, "X")
 
     def _convolve(self, series):
-        """Output (n_samples, n_timepoints) of every kernel, ends repeated."""
+        """Yield each kernel's output (n_samples, n_timepoints), ends repeated."""
         series = (series - self._input_mean) / self._input_scale
         for weights, dilation in zip(self.weights_, self.dilations_, strict=True):
-            reach = (self._length - 1) * dilation
+            reach = (_KERNEL_LENGTH - 1) * dilation
             padding = (0, 0), (0, 0), (reach // 2, reach // 2)
             padded = np.pad(series, padding, mode="edge")
             windows = sliding_window_view(padded, reach + 1, axis=-1)[..., ::dilation]
@@ -211,7 +168,8 @@ class RandomConvolutionFeatures(
 
 
 def default_classifier():
-    """What separates samples where the caller names no classifier."""
+    """Make the classifier that is used where the caller names none."""
     return make_pipeline(
-        RandomConvolutionFeatures(100), LogisticRegression(max_iter=5000)
+        RandomConvolutionFeatures(_N_CLASSIFIER_KERNELS),
+        LogisticRegression(max_iter=5000),  # the default 100 rarely converge
     )

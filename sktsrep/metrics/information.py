@@ -1,4 +1,4 @@
-"""Information in tokens, and use of the codebook."""
+"""Information in tokens, and usage of the codebook."""
 
 import math
 from numbers import Integral, Real
@@ -20,17 +20,14 @@ __all__ = [
     "perplexity",
 ]
 
-
 _BASE = [Interval(Real, 1, None, closed="neither")]
-
-
 _CORRECTION = [StrOptions({"miller_madow"}), None]
 
 
-def _check_symbols(codes, name="codes"):
-    """Discrete values of any kind, as an array without missing ones."""
+def _check_discrete(values, name="tokens"):
+    """Check discrete values of any dtype; none may be missing."""
     values = check_array(
-        codes, dtype=None, ensure_2d=False, allow_nd=True, input_name=name
+        values, dtype=None, ensure_2d=False, allow_nd=True, input_name=name
     )
     if pd.isna(values).any():
         raise ValueError(f"{name} has missing values.")
@@ -38,34 +35,34 @@ def _check_symbols(codes, name="codes"):
 
 
 def _entropy(values, correction, axis=None):
-    """Plug-in entropy in nats, with Miller and Madow's first-order term."""
+    """Compute the plug-in entropy in nats, optionally with its correction."""
     counts = np.unique(values, return_counts=True, axis=axis)[1]
     bias = (len(counts) - 1) / (2 * counts.sum()) if correction else 0.0
     return stats.entropy(counts) + bias
 
 
 @validate_params(
-    {"codes": ["array-like"], "base": _BASE, "correction": _CORRECTION},
+    {"tokens": ["array-like"], "base": _BASE, "correction": _CORRECTION},
     prefer_skip_nested_validation=True,
 )
-def entropy(codes, *, base=math.e, correction=None):
-    """Entropy of discrete values.
+def entropy(tokens, *, base=math.e, correction=None):
+    """Compute the entropy of tokens.
 
     Parameters
     ----------
-    codes : array-like of any shape
-        Tokens or labels; all values count as draws of one variable.
+    tokens : array-like of any shape
+        Tokens or other discrete values; all count as draws of one variable.
     base : float, default=e
-        Of the logarithm, above 1: e for nats, 2 for bits.
+        Base of the logarithm, above 1: e for nats, 2 for bits.
     correction : {"miller_madow"} or None, default=None
-        Whether to add (values seen - 1) / (2 draws), the first-order bias of the
-        plug-in estimate [1]_.
+        Whether to correct the plug-in estimate for its first-order bias [1]_: add
+        (distinct values - 1) / (2 draws) nats.
 
     Returns
     -------
     float
-        Between 0 and the logarithm of the number of values seen; with the correction
-        it may exceed it.
+        Between 0 and the logarithm of the number of distinct values; the correction may
+        exceed that.
 
     References
     ----------
@@ -77,29 +74,29 @@ def entropy(codes, *, base=math.e, correction=None):
     >>> round(entropy([0, 1, 2, 3], base=2), 6)
     2.0
     """
-    return float(_entropy(_check_symbols(codes), correction) / math.log(base))
+    return float(_entropy(_check_discrete(tokens), correction) / math.log(base))
 
 
 @validate_params(
-    {"codes": ["array-like"], "base": _BASE, "correction": _CORRECTION},
+    {"tokens": ["array-like"], "base": _BASE, "correction": _CORRECTION},
     prefer_skip_nested_validation=True,
 )
-def perplexity(codes, *, base=math.e, correction=None):
-    """The base to the power of the entropy: the number of codes really in use.
+def perplexity(tokens, *, base=math.e, correction=None):
+    """Compute the effective number of codes in use, ``base ** entropy``.
 
     Parameters
     ----------
-    codes : array-like of any shape
-        Tokens of the whole data set: of a batch alone, perplexity depends on its size.
+    tokens : array-like of any shape
+        Tokens of the whole data set; in a single batch, perplexity depends on its size.
     base : float, default=e
-        Of logarithm and power; the result is the same for every base.
+        Base of logarithm and power; the result is the same for every base.
     correction : {"miller_madow"} or None, default=None
         As for :func:`entropy`.
 
     Returns
     -------
     float
-        Between 1 and the number of codes seen; with the correction it may be more.
+        Between 1 and the number of distinct tokens; the correction may exceed that.
 
     Notes
     -----
@@ -111,7 +108,7 @@ def perplexity(codes, *, base=math.e, correction=None):
     >>> round(perplexity([[0, 1], [7, 7]]), 4)
     2.8284
     """
-    return float(base ** entropy(codes, base=base, correction=correction))
+    return float(base ** entropy(tokens, base=base, correction=correction))
 
 
 @validate_params(
@@ -124,25 +121,25 @@ def perplexity(codes, *, base=math.e, correction=None):
     prefer_skip_nested_validation=True,
 )
 def kl_divergence(p, q, *, base=math.e, correction=None):
-    r"""Kullback-Leibler divergence of discrete distributions.
+    r"""Compute the Kullback-Leibler divergence of discrete distributions.
 
     .. math:: \sum_i p_i \log (p_i / q_i)
 
     Parameters
     ----------
     p, q : array-like of shape (n_values,)
-        Probabilities, or counts such as :func:`numpy.bincount` gives; each is divided
-        by its sum.
+        Probabilities, or counts as from :func:`numpy.bincount`; each is divided by its
+        sum.
     base : float, default=e
-        Of the logarithm, above 1: e for nats, 2 for bits.
+        Base of the logarithm, above 1: e for nats, 2 for bits.
     correction : {"miller_madow"} or None, default=None
-        Whether to subtract (values seen - 1) / (2 draws) of ``p``, which then must be
-        counts; ``q`` is taken as known. The result may be negative.
+        Whether to subtract (distinct values - 1) / (2 draws) of ``p``, which must then
+        hold counts; ``q`` is treated as known. The result may be negative.
 
     Returns
     -------
     float
-        0 for equal distributions; infinite when ``p`` has a value that ``q`` has not.
+        0 for equal distributions; infinite if ``q`` lacks a value that ``p`` has.
 
     Examples
     --------
@@ -155,7 +152,7 @@ def kl_divergence(p, q, *, base=math.e, correction=None):
     divergence = stats.entropy(p, q)
     if correction:
         if not np.array_equal(p, p.round()):
-            raise ValueError("A correction needs counts for p, got fractions.")
+            raise ValueError("The correction needs counts in p, got fractions.")
         divergence -= (np.count_nonzero(p) - 1) / (2 * p.sum())
     return float(divergence / math.log(base))
 
@@ -164,14 +161,14 @@ def _check_histogram(p, name):
     p = check_array(p, dtype=np.float64, ensure_2d=False, input_name=name)
     if p.ndim != 1 or p.min() < 0 or p.sum() == 0:
         raise ValueError(
-            f"{name} must be one row of counts or probabilities, not all 0."
+            f"{name} must be 1-D: counts or probabilities, not negative and not all 0."
         )
     return p
 
 
 @validate_params(
     {
-        "codes": ["array-like"],
+        "tokens": ["array-like"],
         "labels": ["array-like"],
         "base": _BASE,
         "normalized": ["boolean"],
@@ -180,35 +177,36 @@ def _check_histogram(p, name):
     prefer_skip_nested_validation=True,
 )
 def mutual_information(
-    codes, labels, *, base=math.e, normalized=False, correction=None
+    tokens, labels, *, base=math.e, normalized=False, correction=None
 ):
-    """Mutual information of tokens and labels.
+    """Compute the mutual information of tokens and labels.
 
     Parameters
     ----------
-    codes : array-like of shape (n_samples,) or (n_samples, n_tokens)
-        Discrete values. Of several tokens a series, one drawn at random is meant: its
-        place is not looked at.
+    tokens : array-like of shape (n_samples,) or (n_samples, n_tokens)
+        Tokens or other discrete values. If a series has several tokens, the result is
+        that of one token drawn at random; its position is ignored.
     labels : array-like of shape (n_samples,)
         Label of each series.
     base : float, default=e
-        Of the logarithm, above 1; without effect on the normalized one.
+        Base of the logarithm, above 1; it has no effect if ``normalized``.
     normalized : bool, default=False
         Whether to divide by the mean of both entropies.
     correction : {"miller_madow"} or None, default=None
-        Whether to correct the three entropies that it consists of. Without, it is too
-        large for many codes and few series; with it, it may be negative. The tokens of
-        a series are not independent, so that some bias stays.
+        Whether to correct each of the three entropies. Without the correction, the
+        result is too large when a small data set has many distinct tokens; with it,
+        the result may be negative. Some bias remains, because the tokens of a series
+        are not independent.
 
     Returns
     -------
     float
-        0 for independence; 1 (normalized) when each determines the other.
+        0 for independence; if normalized, 1 when each determines the other.
 
     Raises
     ------
     ValueError
-        When normalized and neither varies.
+        If normalized and neither varies.
 
     See Also
     --------
@@ -220,39 +218,39 @@ def mutual_information(
     >>> round(mutual_information([[0, 0], [1, 2]], ["a", "b"], base=2), 6)
     1.0
     """
-    codes, labels = (
-        _check_symbols(codes),
-        column_or_1d(_check_symbols(labels, "labels")),
-    )
-    check_consistent_length(codes, labels)
-    n_tokens = codes.size // len(codes)
-    codes = np.unique(codes.ravel(), return_inverse=True)[1].ravel()
+    tokens = _check_discrete(tokens)
+    labels = column_or_1d(_check_discrete(labels, "labels"))
+    check_consistent_length(tokens, labels)
+    n_tokens = tokens.size // len(tokens)
+    tokens = np.unique(tokens.ravel(), return_inverse=True)[1].ravel()
     labels = np.repeat(np.unique(labels, return_inverse=True)[1], n_tokens)
     if correction is None and not normalized:
-        return float(mutual_info_score(labels, codes) / math.log(base))
-    entropies = _entropy(codes, correction), _entropy(labels, correction)
-    joint = _entropy(np.stack([codes, labels]), correction, axis=1)
+        return float(mutual_info_score(labels, tokens) / math.log(base))
+    entropies = _entropy(tokens, correction), _entropy(labels, correction)
+    joint = _entropy(np.stack([tokens, labels]), correction, axis=1)
     information = sum(entropies) - joint
     if not normalized:
         return float(information / math.log(base))
     if sum(entropies) == 0:
-        raise ValueError("All codes and all labels are equal: nothing to normalize by.")
+        raise ValueError(
+            "All tokens are equal and all labels are equal: nothing to normalize by."
+        )
     return float(information / np.mean(entropies))
 
 
 @validate_params(
     {
-        "codes": ["array-like"],
+        "tokens": ["array-like"],
         "n_codes": [Interval(Integral, 1, None, closed="left")],
     },
     prefer_skip_nested_validation=True,
 )
-def codebook_usage(codes, n_codes):
-    """Share of the codebook that occurs at least once.
+def codebook_usage(tokens, n_codes):
+    """Compute the share of codes that are used at least once.
 
     Parameters
     ----------
-    codes : array-like of any shape
+    tokens : array-like of any shape
         Tokens, integers from 0 to ``n_codes - 1``.
     n_codes : int
         Size of the codebook.
@@ -268,25 +266,26 @@ def codebook_usage(codes, n_codes):
     >>> codebook_usage([[0, 1], [1, 1]], n_codes=8)
     0.25
     """
-    used = np.unique(_check_symbols(codes))
+    used = np.unique(_check_discrete(tokens))
     if used.dtype.kind not in "iu" or used[0] < 0 or used[-1] >= n_codes:
-        raise ValueError(f"codes must be integers from 0 to {n_codes - 1}.")
+        raise ValueError(f"tokens must be integers from 0 to {n_codes - 1}.")
     return len(used) / n_codes
 
 
 def codebook_correlation(codebook):
-    """Pearson correlation of every two codes, over their components.
+    """Compute the Pearson correlation of every pair of codes, over their components.
 
     Parameters
     ----------
     codebook : array-like of shape (n_codes, code_dim)
-        Codes of two components or more, none of them with all components equal.
+        Codes with at least two components; the components of a code must not all be
+        equal.
 
     Returns
     -------
     ndarray of shape (n_codes, n_codes)
-        The mean absolute value off the diagonal is the usual summary; that of random
-        Gaussian codes is about ``sqrt(2 / (pi * code_dim))``.
+        Correlations. The mean absolute value off the diagonal is the usual summary,
+        about ``sqrt(2 / (pi * code_dim))`` for random Gaussian codes.
 
     Examples
     --------
@@ -299,7 +298,7 @@ def codebook_correlation(codebook):
     constant = np.flatnonzero(np.ptp(codebook, axis=1) == 0)
     if len(constant):
         raise ValueError(
-            "A code whose components are all equal has no correlation with others: "
-            f"rows {constant.tolist()}."
+            "A code whose components are all equal has no correlation with other "
+            f"codes: rows {constant.tolist()}."
         )
     return np.atleast_2d(np.corrcoef(codebook))

@@ -1,4 +1,4 @@
-"""Metrics without labels as scorers of a model search."""
+"""Scorers for model selection without labels."""
 
 from sklearn.utils._param_validation import StrOptions, validate_params
 
@@ -16,7 +16,7 @@ __all__ = [
 
 
 class _UnsupervisedScorer:
-    """Scorer of what an estimator makes of ``X``; labels are ignored."""
+    """Score the response of an estimator to ``X``; ignore labels."""
 
     def __init__(self, metric, response_method, sign, kwargs):
         self.metric = metric
@@ -51,26 +51,28 @@ class _UnsupervisedScorer:
 def make_unsupervised_scorer(
     metric, *, response_method="transform", greater_is_better=True, **kwargs
 ):
-    """Scorer without labels for ``GridSearchCV`` and ``cross_validate``.
+    """Make a scorer without labels for ``GridSearchCV`` and ``cross_validate``.
 
-    It is to samplers and encoders what :func:`sklearn.metrics.make_scorer` is to
+    Use it for samplers and encoders like :func:`sklearn.metrics.make_scorer` for
     predictors.
 
     Parameters
     ----------
     metric : callable
-        ``metric(X, samples)`` for ``"sample"``, ``metric(response)`` otherwise.
+        Called as ``metric(X, X_generated)`` for ``"sample"``, otherwise as
+        ``metric(response)``.
     response_method : {"transform", "encode", "sample"}, default="transform"
-        What is scored: embeddings, tokens, or as many samples as ``X`` has series.
+        Method whose response is scored: embeddings, tokens, or as many generated series
+        as ``X`` has.
     greater_is_better : bool, default=True
-        False turns the sign, so that higher is always better.
+        False flips the sign, so that higher is always better.
     **kwargs
         Further arguments of the metric.
 
     Returns
     -------
     callable
-        With the signature ``(estimator, X, y=None)``.
+        Scorer with the signature ``(estimator, X, y=None)``.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Scores of samples by models: classifiers, regressors, nearest neighbors."""
+"""Scores of generated series by classifiers, regressors and nearest neighbors."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -15,12 +15,8 @@ from sklearn.utils import (
 )
 from sklearn.utils.validation import column_or_1d
 
-from sktsrep.metrics.features import (
-    check_pair,
-    default_classifier,
-    flatten,
-    with_axes_of,
-)
+from sktsrep.metrics._checks import check_pair, flatten, with_axes_of
+from sktsrep.metrics.features import default_classifier
 
 __all__ = [
     "classification_accuracy_score",
@@ -30,16 +26,21 @@ __all__ = [
     "predictive_score",
 ]
 
+_PENALTIES = np.logspace(-4, 4, 9)  # a decade apart, for series on any usual scale
+
 
 def inception_score(X_generated, classifier):
-    r"""Inception score: samples that a classifier is sure of, of all its classes.
+    r"""Compute the inception score; higher is better.
+
+    It is high if a classifier is sure of the class of each generated series and the
+    series cover all classes:
 
     .. math:: \exp E_x\,\mathrm{KL}(p(y \mid x) \,\|\, E_x\,p(y \mid x))
 
     Parameters
     ----------
     X_generated : array-like
-        Series, as the classifier takes them.
+        Series in the shape that the classifier expects.
     classifier : classifier
         Fitted on real series, with ``predict_proba``.
 
@@ -50,9 +51,9 @@ def inception_score(X_generated, classifier):
 
     Notes
     -----
-    All samples are one split. Papers whose score is the mean over ten splits, as
-    NC-VQVAE's and TimeVQVAE's with 256 samples, have lower figures when there are many
-    classes: a split of 25 samples cannot score above 25.
+    All series form one split. Papers that average over ten splits report lower figures
+    when there are many classes: NC-VQVAE and TimeVQVAE use 256 series, and a split of
+    25 series cannot score above 25.
 
     References
     ----------
@@ -72,7 +73,7 @@ def inception_score(X_generated, classifier):
         classifier.predict_proba(X_generated), input_name="probabilities"
     )
     if probabilities.shape[1] < 2:
-        raise ValueError("The classifier knows one class: every score would be 1.")
+        raise ValueError("The classifier knows one class, so every score would be 1.")
     marginal = probabilities.mean(axis=0, keepdims=True)
     return float(np.exp(stats.entropy(probabilities, marginal, axis=1).mean()))
 
@@ -80,7 +81,9 @@ def inception_score(X_generated, classifier):
 def classification_accuracy_score(
     X_real, y_real, X_generated, y_generated, *, classifier=None, train_on="generated"
 ):
-    """Accuracy of a classifier trained on generated and tested on real series (CAS).
+    """Compute the classification accuracy score (CAS); higher is better.
+
+    A classifier is trained on generated series and tested on real ones, or the reverse.
 
     Parameters
     ----------
@@ -88,13 +91,13 @@ def classification_accuracy_score(
             (n_samples, n_channels, n_timepoints)
         Series.
     y_real, y_generated : array-like of shape (n_samples,)
-        Their classes; of generated ones, those that were asked for.
+        Their classes; for generated series, the requested ones.
     classifier : classifier, default=None
-        A clone of it is trained. None is logistic regression on
+        Classifier, of which a clone is trained. None is logistic regression on
         :class:`RandomConvolutionFeatures`.
     train_on : {"generated", "real"}, default="generated"
-        "generated": train on synthetic, test on real (TSTR), which missing modes make
-        worse. "real": the reverse (TRTS), which they do not.
+        "generated" trains on synthetic series and tests on real ones (TSTR), so missing
+        modes lower the score. "real" is the reverse (TRTS), where they do not.
 
     Returns
     -------
@@ -103,9 +106,8 @@ def classification_accuracy_score(
 
     Notes
     -----
-    The published score is that of a supervised FCN: give
-    :class:`sktsrep.fcn.FCNClassifier` and compare with the accuracy of the same
-    classifier trained on the real training part.
+    Published scores use a supervised FCN: pass :class:`sktsrep.fcn.FCNClassifier`, and
+    compare with the accuracy of the same classifier trained on the real training part.
 
     References
     ----------
@@ -135,42 +137,43 @@ def classification_accuracy_score(
         check_consistent_length(*part)
     train, test = (generated, real) if train_on == "generated" else (real, generated)
     if len(np.unique(train[1])) < 2:
-        raise ValueError(f"The {train_on} series to train on are all of one class.")
+        raise ValueError(
+            f"All {train_on} series are of one class, but training needs two."
+        )
     model = default_classifier() if classifier is None else clone(classifier)
     predicted = model.fit(*train).predict(test[0])
     return float(np.mean(np.asarray(predicted) == test[1]))
 
 
 def discriminative_score(X_real, X_generated, *, classifier=None, cv=5, random_state=0):
-    """How far a classifier gets beyond guessing which series are real.
+    """Measure how well a classifier tells real from generated series; lower is better.
 
-    The cross-validated accuracy on as many real as generated series, less one half; 0
-    where it is below.
+    The score is the cross-validated accuracy on equally many series of both kinds,
+    minus 0.5. Negative differences count as 0.
 
     Parameters
     ----------
     X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
             (n_samples, n_channels, n_timepoints)
-        Series, ``cv`` or more on each side.
+        Series, at least ``cv`` on each side.
     classifier : classifier, default=None
-        A clone of it is trained. None is logistic regression on
+        Classifier, of which a clone is trained. None is logistic regression on
         :class:`RandomConvolutionFeatures`.
     cv : int, default=5
-        Folds.
+        Number of folds.
     random_state : int, RandomState instance or None, default=0
-        Chooses among the more numerous kind, and the folds.
+        Draws the folds, and a subset of the larger collection.
 
     Returns
     -------
     float
-        From 0 (cannot be told apart) to 0.5 (perfectly).
+        Between 0 (indistinguishable) and 0.5 (perfectly told apart).
 
     Notes
     -----
-    TimeGAN's score is the absolute difference, with a recurrent network, on one split
-    [1]_; figures compare only at the same classifier and number of series. Accuracy
-    below one half counts as one half, because copies of the real series bring it to
-    zero.
+    TimeGAN's score is the absolute difference, with a recurrent network on one split
+    [1]_. Compare only figures with the same classifier and number of series. An
+    accuracy below 0.5 counts as 0.5, because copies of the real series bring it to 0.
 
     References
     ----------
@@ -197,7 +200,7 @@ def discriminative_score(X_real, X_generated, *, classifier=None, cv=5, random_s
 
 
 def _lagged(series, n_lags):
-    """Windows of ``n_lags`` values of all channels, and the values that follow."""
+    """Cut windows of ``n_lags`` values of all channels, and the values that follow."""
     windows = sliding_window_view(series, n_lags + 1, axis=-1)
     windows = np.moveaxis(windows, 2, 1)  # (samples, windows, channels, n_lags + 1)
     windows = windows.reshape(-1, *windows.shape[2:])
@@ -206,18 +209,21 @@ def _lagged(series, n_lags):
 
 
 def predictive_score(X_real, X_generated, *, regressor=None, n_lags=10):
-    """Error on real series of a one-step forecast learned from generated ones.
+    """Compute the error of a forecast learned from generated series; lower is better.
+
+    A regressor learns to forecast the next value on generated series, and is tested on
+    real ones.
 
     Parameters
     ----------
     X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
             (n_samples, n_channels, n_timepoints)
-        Series of two timepoints or more.
+        Series of at least two timepoints.
     regressor : regressor, default=None
-        A clone of it learns the next value of all channels from the last ones. None is
-        ridge regression, its penalty chosen by leave-one-out.
+        Regressor, of which a clone learns the next value of all channels. None is ridge
+        regression with a penalty chosen by leave-one-out.
     n_lags : int, default=10
-        How many last values it sees; fewer where the series are short.
+        Number of past timepoints that it sees; fewer if the series are shorter.
 
     Returns
     -------
@@ -226,9 +232,9 @@ def predictive_score(X_real, X_generated, *, regressor=None, n_lags=10):
 
     Notes
     -----
-    After TimeGAN, whose regressor is a recurrent network on series scaled to [0, 1]:
-    figures do not compare. The floor is the score with real training series in the
-    place of generated ones.
+    TimeGAN's regressor is a recurrent network on series scaled to [0, 1], so figures
+    cannot be compared. As a floor, use the score of real training series in place of
+    generated ones.
 
     References
     ----------
@@ -244,45 +250,48 @@ def predictive_score(X_real, X_generated, *, regressor=None, n_lags=10):
     """
     real, generated = check_pair(X_real, X_generated)
     if real.shape[-1] < 2:
-        raise ValueError("A forecast needs series of two timepoints or more.")
+        raise ValueError("A forecast needs series of at least two timepoints.")
     n_lags = min(n_lags, real.shape[-1] - 1)
-    model = RidgeCV(np.logspace(-4, 4, 9)) if regressor is None else clone(regressor)
+    model = RidgeCV(_PENALTIES) if regressor is None else clone(regressor)
     model.fit(*_lagged(generated, n_lags))
     past, future = _lagged(real, n_lags)
     return float(mean_absolute_error(future, model.predict(past)))
 
 
 def memorization_ratio(X_train, X_test, X_generated, *, metric="euclidean"):
-    """Distance of samples to the nearest training series, against held-out series'.
+    """Detect copies of training series; about 1 is good.
+
+    The ratio divides the mean distance from generated series to the nearest training
+    series by the same mean for held-out series.
 
     Parameters
     ----------
     X_train : array-like of shape (n_samples, n_timepoints) or (n_samples, \
             n_channels, n_timepoints)
-        What the sampler learned from.
+        Series that the sampler learned from.
     X_test : array-like
-        Real series that it did not see.
+        Held-out series: real ones that it did not see.
     X_generated : array-like
-        Its samples.
+        Generated series.
     metric : str or callable, default="euclidean"
-        Of :class:`sklearn.neighbors.BallTree`, on values of all channels in a
-        row.
+        Distance metric of :class:`sklearn.neighbors.BallTree`, on the concatenated
+        values of all channels.
 
     Returns
     -------
     float
-        Ratio of the mean distances: 0 for copies of training series, about 1 for a
-        perfect sampler, more for samples that are far from all data.
+        0 for copies of training series, about 1 for a perfect sampler, more for series
+        that are far from all data.
 
     Raises
     ------
     ValueError
-        When all held-out series are in the training part.
+        If all held-out series are in the training part.
 
     Notes
     -----
     Meehan, Chaudhuri and Dasgupta test the same two sets of distances for a shift
-    within regions of the data [1]_; this is a plain ratio, comparable with no table.
+    within regions of the data [1]_. This plain ratio compares with no published table.
 
     References
     ----------
@@ -299,7 +308,7 @@ def memorization_ratio(X_train, X_test, X_generated, *, metric="euclidean"):
     """
     train, test = check_pair(X_train, X_test, names=("X_train", "X_test"))
     _, generated = check_pair(train, X_generated, names=("X_train", "X_generated"))
-    # A tree, because brute force rounds the distance of a copy to more than 0.
+    # Brute force would round the distance to a copy to more than 0; a tree does not.
     search = NearestNeighbors(n_neighbors=1, algorithm="ball_tree", metric=metric)
     search.fit(flatten(train))
 

@@ -1,10 +1,10 @@
-"""Distances between statistics of samples and of real series."""
+"""Distances between statistics of real and generated series."""
 
 import numpy as np
 from scipy import stats
 
+from sktsrep.metrics._checks import check_pair, flatten
 from sktsrep.metrics.distances import estimate
-from sktsrep.metrics.features import check_pair, flatten
 
 __all__ = [
     "autocorrelation_difference",
@@ -13,9 +13,16 @@ __all__ = [
     "skewness_difference",
 ]
 
+# What rounding leaves of constant series, relative to their size, with a wide margin:
+# of their variance, and of their range.
+_ROUNDING_OF_VARIANCE = 1e-12
+_ROUNDING_OF_RANGE = 1e-9
+
 
 def marginal_difference(X_real, X_generated, *, return_floor=False, random_state=0):
-    """Wasserstein distance of the values at a timepoint, mean over all timepoints.
+    """Compute the mean Wasserstein distance between the values at each timepoint.
+
+    Lower is better.
 
     Parameters
     ----------
@@ -30,12 +37,12 @@ def marginal_difference(X_real, X_generated, *, return_floor=False, random_state
     Returns
     -------
     float or DistanceEstimate
-        In the unit of the data.
+        0 or more, in the unit of the data.
 
     Notes
     -----
-    It has the purpose of TSGBench's marginal distribution difference, but no bins: the
-    numbers cannot be compared.
+    TSGBench's marginal distribution difference has the same purpose but uses bins, so
+    its figures cannot be compared with these.
 
     References
     ----------
@@ -59,16 +66,16 @@ def marginal_difference(X_real, X_generated, *, return_floor=False, random_state
 
 
 def _autocorrelation(series, n_lags):
-    """Mean autocorrelation (n_channels, n_lags) at lags 1 to ``n_lags``."""
+    """Compute autocorrelations (n_channels, n_lags) at lags 1 to ``n_lags``."""
     centered = series - series.mean(axis=-1, keepdims=True)
     n_timepoints = series.shape[-1]
     spectrum = np.abs(np.fft.rfft(centered, 2 * n_timepoints)) ** 2
     covariance = np.fft.irfft(spectrum.mean(axis=0), 2 * n_timepoints)
     variance = covariance[:, :1]
     scale = np.square(series).mean(axis=(0, 2))[:, None] * n_timepoints
-    if (variance <= 1e-12 * scale).any():
+    if (variance <= _ROUNDING_OF_VARIANCE * scale).any():
         raise ValueError(
-            "All series are constant in a channel: they have no autocorrelation."
+            "All series are constant in one channel, so it has no autocorrelation."
         )
     return covariance[:, 1 : n_lags + 1] / variance
 
@@ -76,18 +83,19 @@ def _autocorrelation(series, n_lags):
 def autocorrelation_difference(
     X_real, X_generated, *, n_lags=None, return_floor=False, random_state=0
 ):
-    """Mean absolute difference of the autocorrelation functions.
+    """Compute the mean absolute difference of autocorrelations; lower is better.
 
-    The autocovariances of all series of a channel are averaged before the division by
-    the variance, so that nearly constant series do no harm.
+    In each channel, the autocovariances of all series are averaged before they are
+    divided by the variance, so that nearly constant series do no harm.
 
     Parameters
     ----------
     X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
             (n_samples, n_channels, n_timepoints)
-        Series of two timepoints or more.
+        Series of at least two timepoints.
     n_lags : int, default=None
-        Lags 1 to ``n_lags`` are compared; None is half the length.
+        Largest lag in timepoints; the lags 1 to ``n_lags`` are compared. None is half
+        the length.
     return_floor : bool, default=False
         Whether to return a :class:`DistanceEstimate` with the real-against-real floor.
     random_state : int, RandomState instance or None, default=0
@@ -100,7 +108,7 @@ def autocorrelation_difference(
 
     Notes
     -----
-    TSGBench takes the norm over lags and channels instead of the mean.
+    TSGBench computes the norm over lags and channels instead of the mean.
 
     References
     ----------
@@ -120,7 +128,7 @@ def autocorrelation_difference(
         n_lags = max(n_timepoints // 2, 1)
     if not 1 <= n_lags < n_timepoints:
         raise ValueError(
-            f"n_lags must lie between 1 and n_timepoints - 1 = {n_timepoints - 1}, got "
+            f"n_lags must be between 1 and n_timepoints - 1 = {n_timepoints - 1}, got "
             f"{n_lags} instead."
         )
 
@@ -132,18 +140,18 @@ def autocorrelation_difference(
 
 
 def _moment_difference(moment, X_real, X_generated, return_floor, random_state):
-    """Mean absolute difference of a moment of the values at a timepoint."""
+    """Compute the mean absolute difference of a moment at each timepoint."""
     real, generated = (flatten(x) for x in check_pair(X_real, X_generated, 2))
     if not _varies(real).any():
-        raise ValueError("All real series are equal: they have no higher moments.")
+        raise ValueError("All real series are equal, so they have no higher moments.")
     if not _varies(generated)[_varies(real)].all():
         raise ValueError(
-            "Series are constant at a timepoint where the real ones vary: they have no "
-            "higher moments there."
+            "All generated series are equal at a timepoint where real series vary, so "
+            "they have no higher moments there."
         )
 
     def distance(a, b):
-        # Of a floor's random halves, one may be constant where the other is not.
+        # One random half of a floor may be constant where the other is not.
         both = _varies(a) & _varies(b)
         gap = moment(a[:, both], axis=0) - moment(b[:, both], axis=0)
         return np.abs(gap).mean() if both.any() else 0.0
@@ -152,18 +160,20 @@ def _moment_difference(moment, X_real, X_generated, return_floor, random_state):
 
 
 def _varies(x):
-    """True for the columns that are more than one value and its rounding."""
-    return np.ptp(x, axis=0) > 1e-9 * np.abs(x).max(axis=0)
+    """Find the columns whose values differ by more than rounding."""
+    return np.ptp(x, axis=0) > _ROUNDING_OF_RANGE * np.abs(x).max(axis=0)
 
 
 def skewness_difference(X_real, X_generated, *, return_floor=False, random_state=0):
-    """Mean absolute difference of the skewness of the values at a timepoint.
+    """Compute the mean absolute difference of skewness over timepoints.
+
+    Lower is better.
 
     Parameters
     ----------
     X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
             (n_samples, n_channels, n_timepoints)
-        Series, two or more on each side. Timepoints at which all real ones are equal
+        Series, at least two on each side. Timepoints at which all real series are equal
         are left out.
     return_floor : bool, default=False
         Whether to return a :class:`DistanceEstimate` with the real-against-real floor.
@@ -173,11 +183,12 @@ def skewness_difference(X_real, X_generated, *, return_floor=False, random_state
     Returns
     -------
     float or DistanceEstimate
+        0 or more, without unit.
 
     Notes
     -----
-    TSGBench takes one skewness of all values of a channel, which no permutation in
-    time can change; this one is taken at every timepoint.
+    TSGBench computes one skewness of all values of a channel, which ignores their order
+    in time. Here each timepoint has its own skewness.
 
     References
     ----------
@@ -196,13 +207,15 @@ def skewness_difference(X_real, X_generated, *, return_floor=False, random_state
 
 
 def kurtosis_difference(X_real, X_generated, *, return_floor=False, random_state=0):
-    """Mean absolute difference of the kurtosis of the values at a timepoint.
+    """Compute the mean absolute difference of kurtosis over timepoints.
+
+    Lower is better.
 
     Parameters
     ----------
     X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
             (n_samples, n_channels, n_timepoints)
-        Series, two or more on each side. Timepoints at which all real ones are equal
+        Series, at least two on each side. Timepoints at which all real series are equal
         are left out.
     return_floor : bool, default=False
         Whether to return a :class:`DistanceEstimate` with the real-against-real floor.
@@ -212,11 +225,12 @@ def kurtosis_difference(X_real, X_generated, *, return_floor=False, random_state
     Returns
     -------
     float or DistanceEstimate
+        0 or more, without unit.
 
     Notes
     -----
-    As for :func:`skewness_difference`, not TSGBench's number. The kurtosis of fewer
-    than some hundred series is mostly chance: look at the floor.
+    As for :func:`skewness_difference`, TSGBench's definition differs. With fewer than a
+    few hundred series, kurtosis is mostly chance: look at the floor.
 
     References
     ----------

@@ -1,26 +1,61 @@
-"""Torch modules. Series are (batch, channels, time)."""
+"""Torch modules: the parts of networks. Series are (batch, channels, time)."""
 
 from sktsrep.nn.convolutions import Decoder, Encoder, ResidualBlock
-from sktsrep.nn.joint_embedding import IterNorm, MovingAverage, Projector
-from sktsrep.nn.pooling import Pool, pool, summarize, summarize_latent
-from sktsrep.nn.quantizer import VectorQuantizer
-from sktsrep.nn.series import STFT, SeriesEncoder
-from sktsrep.nn.training import EmbeddingMonitor, TrainingModule
-from sktsrep.nn.transformer import MaskedTransformer, TransformerLayer
+from sktsrep.nn.finite_scalar_quantizer import FiniteScalarQuantizer
+from sktsrep.nn.joint_embedding import (
+    IterNorm,
+    JointEmbedding,
+    MovingAverage,
+    ObjectiveNetwork,
+    Projector,
+)
+from sktsrep.nn.monitor import EmbeddingMonitor
+from sktsrep.nn.pooling import (
+    LATENT_SUMMARY_SIZE,
+    POOL_SIZE,
+    SUMMARY_SIZE,
+    Pool,
+    pool,
+    summarize,
+    summarize_latent,
+)
+from sktsrep.nn.quantizer import QuantizerModule
+from sktsrep.nn.residual_quantizer import ResidualQuantizer
+from sktsrep.nn.spectral_encoder import STFT, SpectralEncoder
+from sktsrep.nn.transformer import (
+    CausalTransformer,
+    MaskedTransformer,
+    TransformerLayer,
+)
+from sktsrep.nn.vector_quantizer import (
+    EMAQuantizer,
+    GradientQuantizer,
+    VectorQuantizer,
+)
 
 __all__ = [
+    "LATENT_SUMMARY_SIZE",
+    "POOL_SIZE",
     "STFT",
+    "SUMMARY_SIZE",
+    "CausalTransformer",
     "Decoder",
+    "EMAQuantizer",
     "EmbeddingMonitor",
     "Encoder",
+    "FiniteScalarQuantizer",
+    "GradientQuantizer",
     "IterNorm",
+    "JointEmbedding",
     "MaskedTransformer",
     "MovingAverage",
+    "ObjectiveNetwork",
     "Pool",
     "Projector",
+    "QuantizerModule",
     "ResidualBlock",
-    "SeriesEncoder",
-    "TrainingModule",
+    "ResidualQuantizer",
+    "SpectralEncoder",
     "TransformerLayer",
     "VectorQuantizer",
     "pool",

@@ -1,16 +1,17 @@
 """Residual convolutions: encoder and decoder of spectrograms."""
 
 import math
+from collections.abc import Sequence
 
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 __all__ = ["Decoder", "Encoder", "ResidualBlock"]
 
 
-def _norm(channels):
-    # Statistics of one series alone: a row's result cannot depend on its batch.
-    # At least eight channels a group, where there are: one frame must not be all.
+def _norm(channels: int) -> nn.GroupNorm:
+    # Statistics of one series alone: a row's result cannot depend on its batch. Groups
+    # of at least eight channels, where possible: one frame of fewer would say nothing.
     n_groups = math.gcd(8, channels, max(channels // 8, 1))
     return nn.GroupNorm(n_groups, channels)
 
@@ -32,7 +33,9 @@ class ResidualBlock(nn.Module):
     torch.Size([1, 8, 5])
     """
 
-    def __init__(self, channels, dilation):
+    worth_compiling = True
+
+    def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             _norm(channels),
@@ -43,12 +46,12 @@ class ResidualBlock(nn.Module):
             nn.Conv1d(channels, channels, 3, padding=dilation, dilation=dilation),
         )
 
-    def forward(self, x):
-        """(batch, channels, time) -> the same shape."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, channels, time) to the same shape."""
         return x + self.layers(x)
 
 
-def _residual_stage(channels, n_blocks):
+def _residual_stage(channels: int, n_blocks: int) -> nn.Sequential:
     return nn.Sequential(*(ResidualBlock(channels, 2**i) for i in range(n_blocks)))
 
 
@@ -64,10 +67,10 @@ class Encoder(nn.Module):
     out_dim : int
         Channels of the output.
     n_stages : int
-        Number of stages; every one but the first halves the frames (rounding down), of
-        which there must be ``2 ** (n_stages - 1)`` or more.
+        Number of stages. Every one but the first halves the frames, rounding down;
+        there must be ``2 ** (n_stages - 1)`` frames or more.
     n_blocks : int
-        Residual blocks a stage, with dilations 1, 2, 4, ...
+        Residual blocks per stage, with dilations 1, 2, 4, ...
 
     Examples
     --------
@@ -77,7 +80,14 @@ class Encoder(nn.Module):
     torch.Size([2, 4, 5])
     """
 
-    def __init__(self, in_channels, hidden_dim, out_dim, n_stages, n_blocks):
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_dim: int,
+        out_dim: int,
+        n_stages: int,
+        n_blocks: int,
+    ) -> None:
         super().__init__()
         entries = [nn.Conv1d(in_channels, hidden_dim, 3, padding=1)] + [
             nn.Conv1d(hidden_dim, hidden_dim, 4, stride=2, padding=1)
@@ -91,22 +101,23 @@ class Encoder(nn.Module):
             _norm(hidden_dim), nn.SiLU(), nn.Conv1d(hidden_dim, out_dim, 1)
         )
 
-    def activations(self, x):
-        """What every stage's entry gives, what every block adds, and the output.
+    def activations(self, x: Tensor) -> list[Tensor]:
+        """List what every stage's entry gives, what every block adds, and the output.
 
-        Blocks hand on what they were given; what they add to it is what is new.
+        A block hands on its input: only what it adds is new.
         """
         maps = []
-        for entry, blocks in self.stages:
+        for stage in self.stages:
+            entry, blocks = stage.children()
             x = entry(x)
             maps.append(x)
-            for block in blocks:
+            for block in blocks.children():
                 before, x = x, block(x)
                 maps.append(x - before)
         return [*maps, self.head(x)]
 
-    def forward(self, x):
-        """(batch, in_channels, frames) -> (batch, out_dim, tokens)."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, in_channels, frames) to (batch, out_dim, places)."""
         for stage in self.stages:
             x = stage(x)
         return self.head(x)
@@ -126,7 +137,7 @@ class Decoder(nn.Module):
     sizes : sequence of int
         Frames after every stage, from the coarsest to the full spectrogram.
     n_blocks : int
-        Residual blocks a stage.
+        Residual blocks per stage.
 
     Examples
     --------
@@ -136,7 +147,14 @@ class Decoder(nn.Module):
     torch.Size([2, 10, 21])
     """
 
-    def __init__(self, in_dim, hidden_dim, out_channels, sizes, n_blocks):
+    def __init__(
+        self,
+        in_dim: int,
+        hidden_dim: int,
+        out_channels: int,
+        sizes: Sequence[int],
+        n_blocks: int,
+    ) -> None:
         super().__init__()
         self.sizes = tuple(sizes)
         self.entry = nn.Conv1d(in_dim, hidden_dim, 3, padding=1)
@@ -149,8 +167,8 @@ class Decoder(nn.Module):
             nn.Conv1d(hidden_dim, out_channels, 3, padding=1),
         )
 
-    def forward(self, z):
-        """(batch, in_dim, tokens) -> (batch, out_channels, sizes[-1])."""
+    def forward(self, z: Tensor) -> Tensor:
+        """Map (batch, in_dim, places) to (batch, out_channels, sizes[-1])."""
         x = self.entry(z)
         for size, stage in zip(self.sizes, self.stages, strict=True):
             if x.shape[-1] != size:

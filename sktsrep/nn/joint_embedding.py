@@ -1,14 +1,22 @@
-"""Projector, its last normalization, and moving-average target network."""
+"""Joint embedding: projector, its last normalization, moving-average target."""
 
 import copy
 import itertools
+from collections.abc import Callable, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sktsrep.functional import iterative_normalization
+from sktsrep.nn.pooling import Pool, pool
 
-__all__ = ["IterNorm", "MovingAverage", "Projector"]
+__all__ = [
+    "IterNorm",
+    "JointEmbedding",
+    "MovingAverage",
+    "ObjectiveNetwork",
+    "Projector",
+]
 
 
 class IterNorm(nn.Module):
@@ -37,7 +45,16 @@ class IterNorm(nn.Module):
     torch.Size([8, 3])
     """
 
-    def __init__(self, features, n_iterations=5, group_size=64, momentum=0.1):
+    mean: Tensor
+    whitening: Tensor
+
+    def __init__(
+        self,
+        features: int,
+        n_iterations: int = 5,
+        group_size: int = 64,
+        momentum: float = 0.1,
+    ) -> None:
         super().__init__()
         self.n_iterations = n_iterations
         self.momentum = momentum
@@ -47,8 +64,8 @@ class IterNorm(nn.Module):
         self.register_buffer("mean", torch.zeros(n_groups, size))
         self.register_buffer("whitening", torch.eye(size).repeat(n_groups, 1, 1))
 
-    def forward(self, z):
-        """(batch, features) -> the same shape."""
+    def forward(self, z: Tensor) -> Tensor:
+        """Map (batch, features) to the same shape."""
         groups = z.unflatten(1, self.mean.shape).transpose(0, 1)  # (groups, batch, ..)
         if self.training:
             whitened, mean, whitening = iterative_normalization(
@@ -78,9 +95,9 @@ class Projector(nn.Sequential):
     torch.Size([3, 2])
     """
 
-    def __init__(self, dims, last_norm=None):
+    def __init__(self, dims: Sequence[int], last_norm: nn.Module | None = None) -> None:
         *inner, last = itertools.pairwise(dims)
-        layers = []
+        layers: list[nn.Module] = []
         for n_in, n_out in inner:
             # The normalization's shift makes a bias useless.
             layers += [nn.Linear(n_in, n_out, bias=False)]
@@ -107,24 +124,117 @@ class MovingAverage(nn.Module):
     >>> target.follow(online, momentum=0.9)
     """
 
-    def __init__(self, module):
+    def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = copy.deepcopy(module).requires_grad_(False)
 
     @torch.no_grad()
-    def forward(self, *args):
-        """The copy's output, without gradient."""
+    def forward(self, *args: Tensor) -> Tensor:
+        """Compute the copy's output, without gradient."""
         return self.module(*args)
 
     @torch.no_grad()
-    def follow(self, online, momentum):
-        """``target <- momentum * target + (1 - momentum) * online``."""
+    def follow(self, online: nn.Module, momentum: float) -> None:
+        """Move: ``target <- momentum * target + (1 - momentum) * online``."""
         for target, source in zip(
             self.module.parameters(), online.parameters(), strict=True
         ):
             target.lerp_(source, 1 - momentum)
-        for target, source in zip(self.module.buffers(), online.buffers(), strict=True):
-            if target.is_floating_point():
-                target.lerp_(source, 1 - momentum)
+        for kept, given in zip(self.module.buffers(), online.buffers(), strict=True):
+            if kept.is_floating_point():
+                kept.lerp_(given, 1 - momentum)
             else:
-                target.copy_(source)
+                kept.copy_(given)
+
+
+class ObjectiveNetwork(nn.Module):
+    """Base of what an objective trains beside the encoder.
+
+    ``forward(z, z_prime, view, view_prime)`` takes two feature maps (batch, n_channels,
+    time) and the views that they came from. It returns the arguments of the
+    objective's ``terms`` as a tuple.
+    """
+
+    def start(self, encoder: nn.Module) -> None:
+        """Begin, once the encoder has started from the data."""
+
+    def follow(self, encoder: nn.Module, progress: float) -> None:
+        """Update what has no gradient after a step, such as a moving average.
+
+        ``progress`` runs from 0 to 1 over the training.
+        """
+
+
+class JointEmbedding(ObjectiveNetwork):
+    """Project two views' feature maps, and have a target network project the views.
+
+    Feature maps are pooled over time (mean and maximum) before they are projected.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        Maps a view to its feature map (batch, n_channels, time). It is not trained from
+        here: the target network is a copy of it.
+    projector : nn.Module
+        Maps pooled features (batch, 2 * n_channels) to projections.
+    predictor : nn.Module or None
+        Stands on top of the projector, but not in the target network.
+    target_momentum : callable or None
+        Gives the target's moving-average factor from the progress of training, between
+        0 and 1. None is for methods without a target network.
+
+    Examples
+    --------
+    >>> import torch
+    >>> encoder = torch.nn.Conv1d(1, 3, kernel_size=1)
+    >>> network = JointEmbedding(encoder, Projector([6, 8]))
+    >>> view, other = torch.randn(2, 4, 1, 6)
+    >>> [p.shape for p in network(encoder(view), encoder(other), view, other)]
+    [torch.Size([4, 8]), torch.Size([4, 8])]
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        projector: nn.Module,
+        predictor: nn.Module | None = None,
+        target_momentum: Callable[[float], float | None] | None = None,
+    ) -> None:
+        super().__init__()
+        self.projector = projector
+        self.predictor = predictor
+        self.target_momentum = target_momentum
+        self.target = None
+        if target_momentum is not None:
+            self.target = MovingAverage(self._online(encoder))
+
+    def _online(self, encoder: nn.Module) -> nn.Module:
+        return nn.Sequential(encoder, Pool(), self.projector)
+
+    def forward(
+        self, z: Tensor, z_prime: Tensor, view: Tensor, view_prime: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Project the feature maps that the encoder gave for two views.
+
+        Returns
+        -------
+        tuple of Tensor, each of shape (batch, features)
+            Two projections and, with a target network, its two projections.
+        """
+        p, p_prime = self.projector(pool(z)), self.projector(pool(z_prime))
+        if self.predictor is not None:
+            p, p_prime = self.predictor(p), self.predictor(p_prime)
+        if self.target is None:
+            return p, p_prime
+        return p, p_prime, self.target(view), self.target(view_prime)
+
+    def start(self, encoder: nn.Module) -> None:
+        """Make the target network equal to the encoder and the projector."""
+        if self.target is not None:
+            self.target.follow(self._online(encoder), momentum=0.0)
+
+    def follow(self, encoder: nn.Module, progress: float) -> None:
+        """Move the target network towards the encoder and the projector."""
+        momentum = self.target_momentum and self.target_momentum(progress)
+        if self.target is not None and momentum is not None:
+            self.target.follow(self._online(encoder), momentum)

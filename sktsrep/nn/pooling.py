@@ -1,24 +1,37 @@
-"""Feature maps to features: summaries over time."""
+"""Feature maps to features: summaries over time, and how wide they are."""
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
-__all__ = ["Pool", "pool", "summarize", "summarize_latent"]
+__all__ = [
+    "LATENT_SUMMARY_SIZE",
+    "POOL_SIZE",
+    "SUMMARY_SIZE",
+    "Pool",
+    "pool",
+    "summarize",
+    "summarize_latent",
+]
+
+# Features per channel of the three summaries.
+POOL_SIZE = 2
+SUMMARY_SIZE = 4
+LATENT_SUMMARY_SIZE = 8
 
 
-def pool(x):
-    """Mean and maximum over time, side by side: what losses compare.
+def pool(x: Tensor) -> Tensor:
+    """Compute the mean and the maximum over time, which losses compare.
 
     Parameters
     ----------
     x : Tensor of shape (batch, channels, time)
-        Feature map. ``amax`` shares the gradient among ties, which a quantized map is
-        full of; otherwise rounding would decide where it goes.
+        Feature map. A quantized one is full of ties: ``amax`` shares the gradient among
+        them; otherwise rounding would decide where it goes.
 
     Returns
     -------
-    Tensor of shape (batch, 2 * channels)
+    Tensor of shape (batch, POOL_SIZE * channels)
 
     Examples
     --------
@@ -29,11 +42,11 @@ def pool(x):
     return torch.cat([x.mean(dim=-1), x.amax(dim=-1)], dim=1)
 
 
-def summarize(x):
-    """Mean, maximum, minimum and share of positive values over time: what there is.
+def summarize(x: Tensor) -> Tensor:
+    """Compute mean, maximum, minimum and share of positive values over time.
 
-    The share has no gradient; it tells how often a pattern occurs, where the extremes
-    tell how well it and its opposite matched at best.
+    The extremes tell how well a pattern and its opposite matched at best, the share
+    how often the pattern occurs. The share has no gradient.
 
     Parameters
     ----------
@@ -42,7 +55,7 @@ def summarize(x):
 
     Returns
     -------
-    Tensor of shape (batch, 4 * channels)
+    Tensor of shape (batch, SUMMARY_SIZE * channels)
 
     References
     ----------
@@ -58,18 +71,19 @@ def summarize(x):
     return torch.cat([pool(x), x.amin(dim=-1), share], dim=1)
 
 
-def summarize_latent(x):
-    """:func:`summarize`, and the maximum in every quarter of the time: what, and where.
+def summarize_latent(x: Tensor) -> Tensor:
+    """Add the maximum in every quarter of the time to :func:`summarize`.
+
+    The summary tells which patterns occur, the quarters tell where.
 
     Parameters
     ----------
     x : Tensor of shape (batch, channels, time)
-        Latent or quantized map. Quarters of fewer than four positions, or of a number
-        that four does not divide, overlap.
+        Latent or quantized map. Quarters overlap where four does not divide the time.
 
     Returns
     -------
-    Tensor of shape (batch, 8 * channels)
+    Tensor of shape (batch, LATENT_SUMMARY_SIZE * channels)
 
     Examples
     --------
@@ -77,7 +91,7 @@ def summarize_latent(x):
     >>> summarize_latent(torch.tensor([[[-1., 0., 0., 5.]]]))
     tensor([[ 1.0000,  5.0000, -1.0000,  0.2500, -1.0000,  0.0000,  0.0000,  5.0000]])
     """
-    quarters = F.adaptive_max_pool1d(x, 4)
+    quarters = F.adaptive_max_pool1d(x, 4)  # (batch, channels, 4)
     return torch.cat([summarize(x), quarters.flatten(start_dim=1)], dim=1)
 
 
@@ -91,6 +105,6 @@ class Pool(nn.Module):
     torch.Size([2, 6])
     """
 
-    def forward(self, x):
-        """(batch, channels, time) -> (batch, 2 * channels)."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, channels, time) to (batch, 2 * channels)."""
         return pool(x)

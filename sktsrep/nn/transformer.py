@@ -1,26 +1,60 @@
-"""Bidirectional transformer over partly masked tokens."""
+"""Transformers over tokens: bidirectional with masks, and causal."""
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
-__all__ = ["MaskedTransformer", "TransformerLayer"]
+__all__ = [
+    "CausalTransformer",
+    "KeyValueCache",
+    "MaskedTransformer",
+    "TransformerLayer",
+]
+
+
+class KeyValueCache:
+    """Keys and values of the places that a causal layer has seen.
+
+    Examples
+    --------
+    >>> import torch
+    >>> cache = KeyValueCache()
+    >>> for _ in range(2):
+    ...     key, value = cache.append(*torch.zeros(2, 3, 4, 1, 8))
+    >>> key.shape  # (batch, heads, places, dim / heads)
+    torch.Size([3, 4, 2, 8])
+    """
+
+    def __init__(self) -> None:
+        self.seen: tuple[Tensor, Tensor] | None = None
+
+    def append(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Add new places at the end; return all of them."""
+        if self.seen is not None:
+            key = torch.cat([self.seen[0], key], dim=2)
+            value = torch.cat([self.seen[1], value], dim=2)
+        self.seen = key, value
+        return key, value
 
 
 class _Attention(nn.Module):
-    def __init__(self, dim, n_heads):
+    def __init__(self, dim: int, n_heads: int) -> None:
         super().__init__()
         self.n_heads = n_heads
         self.query_key_value = nn.Linear(dim, 3 * dim)
         self.out = nn.Linear(dim, dim)
 
-    def forward(self, x):
+    def forward(self, x: Tensor, causal: bool, cache: KeyValueCache | None) -> Tensor:
         query, key, value = (
             part.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
             for part in self.query_key_value(x).chunk(3, dim=-1)
-        )  # (batch, heads, tokens, dim / heads)
-        # No dropout here: the fused kernels do not know it.
-        mixed = F.scaled_dot_product_attention(query, key, value)
+        )  # (batch, heads, places, dim / heads)
+        if cache is not None:
+            key, value = cache.append(key, value)
+        # A lone new place may look at all before it. No dropout: the fused kernels do
+        # not know it.
+        causal = causal and query.shape[2] > 1
+        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=causal)
         return self.out(mixed.transpose(1, 2).flatten(start_dim=2))
 
 
@@ -41,7 +75,9 @@ class TransformerLayer(nn.Module):
     torch.Size([1, 5, 8])
     """
 
-    def __init__(self, dim, n_heads, dropout):
+    worth_compiling = True
+
+    def __init__(self, dim: int, n_heads: int, dropout: float) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(dim)
         self.attention = _Attention(dim, n_heads)
@@ -53,23 +89,69 @@ class TransformerLayer(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x):
-        """(batch, tokens, dim) -> the same shape."""
-        x = x + self.dropout(self.attention(self.attention_norm(x)))
+    def forward(
+        self, x: Tensor, causal: bool = False, cache: KeyValueCache | None = None
+    ) -> Tensor:
+        """Map (batch, places, dim) to the same shape.
+
+        With ``causal``, a place sees only itself and those before it. A cache holds the
+        places of earlier calls; then ``x`` is all of the first places, or the next one.
+        """
+        x = x + self.dropout(self.attention(self.attention_norm(x), causal, cache))
         return x + self.dropout(self.mlp(x))
 
 
-class MaskedTransformer(nn.Module):
+class _TokenTransformer(nn.Module):
+    """What both transformers share: a class in front of tokens, layers and a head."""
+
+    def __init__(
+        self,
+        n_codes: int,
+        n_tokens: int,
+        n_classes: int,
+        n_symbols: int,
+        n_places: int,
+        dim: int,
+        n_layers: int,
+        n_heads: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.n_codes = n_codes
+        self.n_tokens = n_tokens
+        self.n_classes = n_classes
+        self.token_embedding = nn.Embedding(n_symbols, dim)
+        self.class_embedding = nn.Embedding(n_classes + 1, dim)
+        self.position_embedding = nn.Parameter(torch.empty(n_places, dim))
+        for table in (
+            self.token_embedding.weight,
+            self.class_embedding.weight,
+            self.position_embedding,
+        ):
+            nn.init.trunc_normal_(table, std=0.02)
+        self.dropout = nn.Dropout(dropout)
+        self.layers = nn.ModuleList(
+            TransformerLayer(dim, n_heads, dropout) for _ in range(n_layers)
+        )
+        self.head = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, n_codes))
+
+    def embed(self, symbols: Tensor, classes: Tensor) -> Tensor:
+        """Embed a class (batch,) and symbols (batch, n): (batch, 1 + n, dim)."""
+        first = self.class_embedding(classes).unsqueeze(1)
+        return torch.cat([first, self.token_embedding(symbols)], dim=1)
+
+
+class MaskedTransformer(_TokenTransformer):
     """Bidirectional transformer over tokens, some of them masked, and a class token.
 
     Parameters
     ----------
     n_codes : int
-        Size of the codebook; the mask is one more token.
+        Size of the codebook; the mask is one more symbol.
     n_tokens : int
-        Tokens a series.
+        Tokens per series.
     n_classes : int
-        Classes; "no class" is one more, 0 is a model without classes.
+        Classes; "no class" is one more. 0 is a model without classes.
     dim, n_layers, n_heads : int
         Width, depth and attention heads.
     dropout : float
@@ -89,33 +171,34 @@ class MaskedTransformer(nn.Module):
     """
 
     def __init__(
-        self, n_codes, n_tokens, n_classes, dim=128, n_layers=4, n_heads=4, dropout=0.1
-    ):
-        super().__init__()
-        self.n_codes = n_codes
-        self.n_classes = n_classes
-        self.token_embedding = nn.Embedding(n_codes + 1, dim)
-        self.class_embedding = nn.Embedding(n_classes + 1, dim)
-        self.position_embedding = nn.Parameter(torch.empty(n_tokens + 1, dim))
-        for table in (
-            self.token_embedding.weight,
-            self.class_embedding.weight,
-            self.position_embedding,
-        ):
-            nn.init.trunc_normal_(table, std=0.02)
-        self.dropout = nn.Dropout(dropout)
-        self.layers = nn.ModuleList(
-            TransformerLayer(dim, n_heads, dropout) for _ in range(n_layers)
+        self,
+        n_codes: int,
+        n_tokens: int,
+        n_classes: int,
+        dim: int = 128,
+        n_layers: int = 4,
+        n_heads: int = 4,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__(
+            n_codes,
+            n_tokens,
+            n_classes,
+            n_symbols=n_codes + 1,
+            n_places=n_tokens + 1,
+            dim=dim,
+            n_layers=n_layers,
+            n_heads=n_heads,
+            dropout=dropout,
         )
-        self.head = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, n_codes))
 
-    def forward(self, tokens, mask, classes):
-        """Scores of the codes at every place.
+    def forward(self, tokens: Tensor, mask: Tensor, classes: Tensor) -> Tensor:
+        """Score the codes at every place.
 
         Parameters
         ----------
         tokens : Tensor of shape (batch, n_tokens), int64
-            Codes; ignored where masked.
+            Tokens; ignored where masked.
         mask : Tensor of shape (batch, n_tokens), bool
             True where a token is hidden.
         classes : Tensor of shape (batch,), int64
@@ -127,17 +210,107 @@ class MaskedTransformer(nn.Module):
         """
         return self.head(self.hidden(tokens, mask, classes))
 
-    def hidden(self, tokens, mask, classes):
-        """Last hidden state, (batch, n_tokens, dim), before the head."""
+    def hidden(self, tokens: Tensor, mask: Tensor, classes: Tensor) -> Tensor:
+        """Compute the last hidden state, (batch, n_tokens, dim), before the head."""
         visible = tokens.masked_fill(mask, self.n_codes)
-        x = torch.cat(
-            [
-                self.class_embedding(classes).unsqueeze(1),
-                self.token_embedding(visible),
-            ],
-            dim=1,
-        )  # (batch, 1 + n_tokens, dim)
-        x = self.dropout(x + self.position_embedding)
+        x = self.dropout(self.embed(visible, classes) + self.position_embedding)
         for layer in self.layers:
             x = layer(x)
         return x[:, 1:]
+
+
+class CausalTransformer(_TokenTransformer):
+    """Causal transformer: a place sees the class and the tokens before it.
+
+    Parameters
+    ----------
+    n_codes : int
+        Size of the codebook.
+    n_tokens : int
+        Tokens per series.
+    n_classes : int
+        Classes; "no class" is one more. 0 is a model without classes.
+    dim, n_layers, n_heads : int
+        Width, depth and attention heads.
+    dropout : float
+        Probability of dropping, between 0 and 1.
+
+    References
+    ----------
+    van den Oord et al. 2017, "VQ-VAE", arXiv 1711.00937, section 3.3, for the place of
+    an autoregressive prior; Radford et al. 2019, "GPT-2", for the layers.
+
+    Examples
+    --------
+    >>> import torch
+    >>> net = CausalTransformer(5, 7, n_classes=2, dim=8, n_layers=1, n_heads=2)
+    >>> tokens = torch.zeros(3, 7, dtype=torch.int64)
+    >>> net(tokens, torch.tensor([0, 1, 2])).shape
+    torch.Size([3, 7, 5])
+    """
+
+    def __init__(
+        self,
+        n_codes: int,
+        n_tokens: int,
+        n_classes: int,
+        dim: int = 128,
+        n_layers: int = 4,
+        n_heads: int = 4,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__(
+            n_codes,
+            n_tokens,
+            n_classes,
+            n_symbols=n_codes,
+            n_places=n_tokens,  # the last token is predicted, never seen
+            dim=dim,
+            n_layers=n_layers,
+            n_heads=n_heads,
+            dropout=dropout,
+        )
+
+    def forward(self, tokens: Tensor, classes: Tensor) -> Tensor:
+        """Score the codes at every place, given the tokens before it.
+
+        Parameters
+        ----------
+        tokens : Tensor of shape (batch, n_tokens), int64
+            Tokens.
+        classes : Tensor of shape (batch,), int64
+            Class indices; ``n_classes`` means none.
+
+        Returns
+        -------
+        Tensor of shape (batch, n_tokens, n_codes)
+        """
+        x = self.dropout(self.embed(tokens[:, :-1], classes) + self.position_embedding)
+        for layer in self.layers:
+            x = layer(x, causal=True)
+        return self.head(x)
+
+    def make_cache(self) -> list[KeyValueCache]:
+        """Make an empty cache for :meth:`score_next`, one per layer."""
+        return [KeyValueCache() for _ in self.layers]
+
+    def score_next(self, x: Tensor, n_seen: int, cache: list[KeyValueCache]) -> Tensor:
+        """Score the codes at the place after the newest one.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, n_new, dim)
+            Embeddings of the class and the first tokens, or of the next token.
+        n_seen : int
+            Places that the cache has seen before these.
+        cache : list of KeyValueCache
+            Of :meth:`make_cache`; the new places are added.
+
+        Returns
+        -------
+        Tensor of shape (batch, n_codes)
+        """
+        x = self.dropout(x + self.position_embedding[n_seen : n_seen + x.shape[1]])
+        for layer, seen in zip(self.layers, cache, strict=True):
+            x = layer(x, causal=True, cache=seen)
+        return self.head(x[:, -1])

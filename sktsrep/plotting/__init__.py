@@ -1,9 +1,9 @@
-"""Displays in the manner of scikit-learn's, drawn with matplotlib.
+"""Displays like those of scikit-learn, drawn with matplotlib.
 
-A display holds the data of a picture. It is built by ``from_estimator`` or from arrays,
-and ``plot(ax=None)`` draws it, on the axes given or in a new figure, and keeps them as
-``ax_`` and ``figure_``. Colors are Okabe and Ito's; what they tell, markers, dashes or
-titles tell too.
+A display holds the data of a picture. ``from_estimator`` and other class methods create
+it. ``plot(ax=None)`` draws it on the given axes or in a new figure, which it keeps as
+``ax_`` and ``figure_``. Colors are those of Okabe and Ito; markers, dashes or titles
+repeat what colors say.
 """
 
 from sktsrep.plotting.augmentation import AugmentationDisplay

@@ -1,4 +1,4 @@
-"""What the displays share: colors, panels, and axes in the user's units."""
+"""Colors, panels and axes that the displays share."""
 
 import math
 
@@ -18,9 +18,9 @@ __all__ = [
     "time_axis",
 ]
 
-# Okabe and Ito's palette, which color-blind readers tell apart. Black is for the data,
-# and paper swallows yellow. The numbers of colors, markers and dashes have no common
-# divisor, so that their combinations repeat late.
+# Okabe and Ito's palette, which color-blind readers can tell apart; yellow is left out,
+# because it is faint on white. Black is for the data. The numbers of colors, markers
+# and dashes have no common divisor, so their combinations repeat late.
 BLACK, BLUE, VERMILION = "#000000", "#0072B2", "#D55E00"
 _COLORS = [BLUE, "#E69F00", "#009E73", "#CC79A7", "#56B4E9", VERMILION]
 _MARKERS = ["o", "^", "s", "D", "v", "P", "X"]
@@ -28,39 +28,41 @@ _DASHES = ["-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1))]
 
 SMALL_TITLE = {"loc": "left", "fontsize": "medium"}
 
+_LEGEND_ROWS = 18  # that fit beside the axes of an EmbeddingDisplay
+
 
 def _cycle(values, i):
     return values[i % len(values)]
 
 
 def marker_styles(i):
-    """Color and marker of the i-th class."""
+    """Choose color and marker of the i-th class."""
     return {"color": _cycle(_COLORS, i), "marker": _cycle(_MARKERS, i)}
 
 
 def line_styles(i):
-    """Color and dashes of the i-th line."""
+    """Choose color and dashes of the i-th line."""
     return {"color": _cycle(_COLORS, i), "linestyle": _cycle(_DASHES, i)}
 
 
 def _import_pyplot():
-    """``matplotlib.pyplot``, or an error that says how to get it."""
+    """Import ``matplotlib.pyplot``, or say how to install it."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError(
-            "Plots need matplotlib: install it, or sktsrep with its extra 'plot'."
+            "Plots need matplotlib: install it, or sktsrep with the extra 'plot'."
         ) from error
     return plt
 
 
 def legend_columns(n_entries):
-    """Columns of a legend that is no higher than its axes."""
-    return max(1, math.ceil(n_entries / 18))
+    """Count the columns of a legend that is no taller than its axes."""
+    return max(1, math.ceil(n_entries / _LEGEND_ROWS))
 
 
 def legend_beside(ax):
-    """A legend right of the axes, where it hides nothing."""
+    """Draw a legend to the right of the axes, where it hides nothing."""
     n_columns = legend_columns(len(ax.get_legend_handles_labels()[0]))
     return ax.legend(
         loc="upper left",
@@ -72,21 +74,21 @@ def legend_beside(ax):
 
 
 def panels(ax, n_rows=1, n_cols=1, *, size=(3.2, 2.2), height_ratios=None, **sharing):
-    """Axes of a grid of panels.
+    """Make the axes of a grid of panels.
 
     Parameters
     ----------
     ax : matplotlib Axes, array of them or None
-        None makes a new figure. One Axes, a subplot, gives its place to the grid; an
-        array must have as many Axes as there are panels.
+        None makes a new figure. A single Axes must be a subplot, which the grid
+        replaces; an array must have one Axes per panel.
     n_rows, n_cols : int
         Shape of the grid.
     size : tuple of float
-        Width and height of a panel of a new figure, in inches.
+        Width and height in inches of a panel in a new figure.
     height_ratios : list of float, default=None
-        Heights of the rows in units of ``size[1]``; None for equal ones.
+        Heights of the rows in units of ``size[1]``; None for equal heights.
     **sharing
-        ``sharex``, ``sharey`` as in :func:`matplotlib.pyplot.subplots`.
+        ``sharex`` and ``sharey`` of :func:`matplotlib.pyplot.subplots`.
 
     Returns
     -------
@@ -113,24 +115,25 @@ def panels(ax, n_rows=1, n_cols=1, *, size=(3.2, 2.2), height_ratios=None, **sha
 
 
 def label_channel(ax, channel, n_channels):
-    """Say which channel is drawn, where there are several."""
+    """Label the axes with the channel if there are several."""
     if n_channels > 1:
         ax.set_ylabel(f"channel {channel}")
 
 
 def time_axis(timepoints, sampling_rate):
-    """Timepoints in the user's units, and what to write at the axis.
+    """Convert timepoints to the user's unit and name the axis.
 
     Parameters
     ----------
     timepoints : ndarray
         Indices, which may lie between timepoints.
     sampling_rate : float or None
-        Timepoints a second; None for no unit.
+        Timepoints per second; None keeps indices.
 
     Returns
     -------
-    ndarray, str
+    values : ndarray
+    label : str
 
     Examples
     --------

@@ -1,12 +1,12 @@
-"""Picture of augmented views."""
+"""Display of augmented views."""
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_random_state
 
-from sktsrep._net import isolated_random_state
+from sktsrep._device import isolated_random_state, random_seed, to_tensor
+from sktsrep._validation import check_series
 from sktsrep.augmentations import augment, resolve_augmentations
-from sktsrep.metrics.features import check_series
+from sktsrep.functional import channel_scale
 from sktsrep.plotting._utils import (
     BLACK,
     SMALL_TITLE,
@@ -21,23 +21,23 @@ __all__ = ["AugmentationDisplay"]
 
 
 class AugmentationDisplay:
-    """A series and random views of it.
+    """Show a series and random views of it.
 
     Parameters
     ----------
     x : ndarray of shape (n_channels, n_timepoints)
-        The series.
+        Series.
     views : dict of str to ndarray of shape (n_views, n_channels, n_timepoints)
-        Views by the augmentation's name.
+        Views by the name of their augmentation.
     sampling_rate : float, default=None
-        Timepoints a second, for an axis in seconds.
+        Timepoints per second, for an axis in seconds.
 
     Attributes
     ----------
     ax_ : ndarray of matplotlib Axes, of shape (n_augmentations, 1)
-        The panels.
+        Panels.
     figure_ : matplotlib Figure
-        Their figure.
+        Figure of ``ax_``.
 
     Examples
     --------
@@ -58,12 +58,12 @@ class AugmentationDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, X, **params):
-        """Display of a fitted estimator's augmentations, at the strength it uses.
+        """Create a display of the augmentations that a fitted estimator uses.
 
         Parameters
         ----------
         estimator : estimator
-            Has ``augmentations``, ``mean_`` and ``scale_``.
+            Estimator with ``augmentations``, ``mean_`` and ``scale_``.
         X : array-like
             Series.
         **params
@@ -94,30 +94,30 @@ class AugmentationDisplay:
         sampling_rate=None,
         random_state=None,
     ):
-        """Display of augmentations of one series.
+        """Create a display of one series under several augmentations.
 
         Parameters
         ----------
         augmentations : str, callable, list or dict of str
-            What to compare, a panel each: names of presets, callables or lists of
-            them, or a dict of those by the name to show.
+            Augmentations to compare, one panel each: names of presets, callables or
+            lists of these. A dict gives them titles.
         X : array-like of shape (n_samples, n_timepoints) or \
                 (n_samples, n_channels, n_timepoints)
             Series.
         sample : int, default=0
-            Which one is drawn.
+            Index of the series that is drawn.
         n_views : int, default=3
-            Views an augmentation.
+            Views per augmentation.
         mean : array-like of shape (n_channels, 1) or (n_channels, n_timepoints), \
                 default=None
-            Subtracted before; None for the mean of ``X`` by channel.
+            Offset to subtract before augmenting; None for the mean of each channel.
         scale : array-like of shape (n_channels, 1), default=None
-            Strengths are in its units; None for the standard deviation of ``X`` by
-            channel.
+            Unit of the augmentations' strength, above 0; None for the standard
+            deviation of each channel around ``mean``.
         sampling_rate : float, default=None
-            Timepoints a second.
+            Timepoints per second.
         random_state : int, RandomState instance or None, default=None
-            Decides the views.
+            Draws the views.
 
         Returns
         -------
@@ -125,16 +125,16 @@ class AugmentationDisplay:
         """
         X = check_series(X, "X")
         mean = X.mean(axis=(0, 2))[:, None] if mean is None else np.asarray(mean)
-        scale = X.std(axis=(0, 2))[:, None] if scale is None else np.asarray(scale)
-        scale = np.where(scale > 0, scale, 1)
+        if scale is None:
+            scale = channel_scale(to_tensor(X, "cpu"), to_tensor(mean, "cpu"))
+        scale = np.asarray(scale)
         if isinstance(augmentations, str) or callable(augmentations):
             augmentations = [augmentations]
         if not isinstance(augmentations, dict):
             names = _distinct([_name_of(item) for item in augmentations])
             augmentations = dict(zip(names, augmentations, strict=True))
         x = torch.tensor((X[sample] - mean) / scale).expand(n_views, *X.shape[1:])
-        seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-        with isolated_random_state(seed, x.device):
+        with isolated_random_state(random_seed(random_state), x.device):
             views = {
                 name: augment(x, resolve_augmentations(item)).numpy() * scale + mean
                 for name, item in augmentations.items()
@@ -142,12 +142,12 @@ class AugmentationDisplay:
         return cls(X[sample], views, sampling_rate=sampling_rate)
 
     def plot(self, ax=None, *, channel=0):
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib Axes, array of them or None, default=None
-            Where; None makes a figure, one Axes is divided.
+            Axes to draw on. None makes a figure; a single Axes is divided.
         channel : int, default=0
             Channel of the series.
 
@@ -175,7 +175,7 @@ class AugmentationDisplay:
 
 
 def _distinct(names):
-    """Equal names get numbers."""
+    """Number equal names."""
     return [
         f"{name} {names[: i + 1].count(name)}" if names.count(name) > 1 else name
         for i, name in enumerate(names)
@@ -183,9 +183,9 @@ def _distinct(names):
 
 
 def _name_of(item):
-    """What to call a preset's name, a callable or a list of those."""
+    """Name a preset, a callable or a list of these."""
     if isinstance(item, (list, tuple)):
         return ", ".join(_name_of(part) for part in item)
-    item = getattr(item, "func", item)  # what a functools.partial calls
+    item = getattr(item, "func", item)  # the function in a functools.partial
     name = item if isinstance(item, str) else getattr(item, "__name__", repr(item))
     return name.replace("_", " ")

@@ -1,4 +1,4 @@
-"""Picture of a codebook: use and correlation."""
+"""Display of a codebook: usage and correlation."""
 
 import numpy as np
 import torch
@@ -10,24 +10,24 @@ __all__ = ["CodebookDisplay"]
 
 
 class CodebookDisplay:
-    """How often every code is used, and how much the codes are alike.
+    """Show how often each code is used and how similar the codes are.
 
-    Codes stand in the order of their use in both panels.
+    Both panels sort the codes by usage.
 
     Parameters
     ----------
     usage : ndarray of shape (n_codes,)
-        Share of all tokens that each code has, from the most used code to the least.
+        Share of tokens per code, from the most used code to the least used.
     correlation : ndarray of shape (n_codes, n_codes)
-        Pearson correlation between the codes' vectors, in the same order; NaN for
-        constant vectors.
+        Pearson correlation of the codes, in the same order; NaN for codes whose
+        components are all equal.
 
     Attributes
     ----------
     ax_ : ndarray of matplotlib Axes, of shape (1, 2)
-        The panels.
+        Panels.
     figure_ : matplotlib Figure
-        Their figure.
+        Figure of ``ax_``.
 
     Examples
     --------
@@ -47,12 +47,12 @@ class CodebookDisplay:
 
     @classmethod
     def from_estimator(cls, tokenizer, X):
-        """Display of a fitted tokenizer's codebook and its use on data.
+        """Create a display of a fitted tokenizer's codebook and its usage on data.
 
         Parameters
         ----------
         tokenizer : estimator
-            Has ``encode`` and ``codebook_``.
+            Estimator with ``encode`` and ``codebook_``.
         X : array-like
             Series.
 
@@ -63,43 +63,43 @@ class CodebookDisplay:
         return cls.from_arrays(tokenizer.encode(X), tokenizer.codebook_)
 
     @classmethod
-    def from_arrays(cls, codes, codebook):
-        """Display of tokens and a codebook.
+    def from_arrays(cls, tokens, codebook):
+        """Create a display of tokens and a codebook.
 
         Parameters
         ----------
-        codes : array-like of shape (n_samples, n_tokens), int
+        tokens : array-like of shape (n_samples, n_tokens), int
             Tokens.
         codebook : array-like of shape (n_codes, code_dim)
-            Codes' vectors; ``code_dim`` is at least 2.
+            Codes; ``code_dim`` is at least 2.
 
         Returns
         -------
         CodebookDisplay
         """
-        codes, codebook = np.asarray(codes), np.asarray(codebook, dtype=float)
+        tokens, codebook = np.asarray(tokens), np.asarray(codebook, dtype=float)
         if codebook.ndim != 2 or codebook.shape[1] < 2:
             raise ValueError(
                 "codebook must be (n_codes, code_dim) with a code_dim of at least 2, "
                 f"got an array of shape {codebook.shape}."
             )
-        if not np.isin(codes, np.arange(len(codebook))).all() or codes.size == 0:
+        if not np.isin(tokens, np.arange(len(codebook))).all() or tokens.size == 0:
             raise ValueError(
-                f"codes must be integers in [0, {len(codebook)}), at least one of them."
+                f"tokens must be integers in [0, {len(codebook)}), at least one."
             )
-        counts = np.bincount(codes.ravel().astype(int), minlength=len(codebook))
+        counts = np.bincount(tokens.ravel().astype(int), minlength=len(codebook))
         order = np.argsort(-counts, kind="stable")
         with np.errstate(invalid="ignore", divide="ignore"):
             correlation = np.corrcoef(codebook[order])
-        return cls(counts[order] / codes.size, correlation)
+        return cls(counts[order] / tokens.size, correlation)
 
     def plot(self, ax=None):
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib Axes, array of two or None, default=None
-            Where; None makes a figure, one Axes is divided.
+            Axes to draw on. None makes a figure; a single Axes is divided.
 
         Returns
         -------
@@ -111,21 +111,19 @@ class CodebookDisplay:
         self._plot_usage(left)
         image = right.imshow(self.correlation, cmap="PuOr", vmin=-1, vmax=1)
         self.figure_.colorbar(image, ax=right, label="correlation")
-        right.set_title("Correlation of the codes")
-        right.set_xlabel("code, by usage")
-        right.set_ylabel("code, by usage")
+        right.set_title("correlation of codes")
+        right.set_xlabel("code, sorted by usage")
+        right.set_ylabel("code, sorted by usage")
         return self
 
     def _plot_usage(self, ax):
         n_codes, n_used = len(self.usage), int((self.usage > 0).sum())
         edges = np.arange(n_codes + 1) - 0.5
         ax.stairs(self.usage, edges, fill=True, color=BLUE)
-        ax.axhline(
-            1 / n_codes, color=BLACK, linestyle="--", label="all codes equally often"
-        )
+        ax.axhline(1 / n_codes, color=BLACK, linestyle="--", label="uniform usage")
         in_use = float(perplexity(torch.as_tensor(self.usage)))
         ax.set_title(f"{n_used} of {n_codes} codes in use, perplexity {in_use:.1f}")
-        ax.set_xlabel("code, by usage")
+        ax.set_xlabel("code, sorted by usage")
         ax.set_ylabel("share of tokens")
         ax.set_xlim(-0.5, n_codes - 0.5)
         ax.legend(frameon=False)

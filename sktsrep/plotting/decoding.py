@@ -1,10 +1,10 @@
-"""Pictures of iterative decoding: schedules and steps."""
+"""Displays of iterative decoding: schedules and steps."""
 
 import numpy as np
 import torch
 
+from sktsrep._validation import check_series
 from sktsrep.functional import MASK_SCHEDULES, mask_fraction, n_masked_tokens
-from sktsrep.metrics.features import check_series
 from sktsrep.plotting._utils import (
     BLUE,
     SMALL_TITLE,
@@ -20,20 +20,20 @@ __all__ = ["DecodingDisplay", "MaskScheduleDisplay"]
 
 
 class MaskScheduleDisplay:
-    """How many tokens are still masked after every step of iterative decoding.
+    """Show how many tokens are still masked after each step of iterative decoding.
 
     Parameters
     ----------
     n_masked : dict of str to ndarray of shape (n_steps + 1,), int
-        Masked tokens after every step by the schedule's name, from all at step 0 to
-        none.
+        Masked tokens after each step by the name of the schedule: all of them after
+        step 0, none after the last.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where it was drawn.
+        Axes of the picture.
     figure_ : matplotlib Figure
-        Its figure.
+        Figure of ``ax_``.
 
     Examples
     --------
@@ -51,12 +51,12 @@ class MaskScheduleDisplay:
 
     @classmethod
     def from_estimator(cls, sampler):
-        """Display of a fitted sampler's schedule.
+        """Create a display of a sampler's schedule.
 
         Parameters
         ----------
         sampler : MaskGITSampler
-            Fitted.
+            Fitted sampler.
 
         Returns
         -------
@@ -68,16 +68,16 @@ class MaskScheduleDisplay:
 
     @classmethod
     def from_schedules(cls, schedules=MASK_SCHEDULES, *, n_steps=10, n_tokens=32):
-        """Display of schedules by name.
+        """Create a display of schedules by name.
 
         Parameters
         ----------
         schedules : str or sequence of str, default=all
-            See :func:`sktsrep.functional.mask_fraction`.
+            Names as in :func:`sktsrep.functional.mask_fraction`.
         n_steps : int, default=10
             Decoding steps.
         n_tokens : int, default=32
-            Tokens a series.
+            Tokens per series.
 
         Returns
         -------
@@ -87,12 +87,12 @@ class MaskScheduleDisplay:
         return cls({name: _masked_after(name, n_steps, n_tokens) for name in names})
 
     def plot(self, ax=None):
-        """Draw: markers for the tokens, lines for the share that they follow.
+        """Draw markers for whole tokens, and lines for the schedules they round.
 
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
-            Where; None makes a figure.
+            Axes to draw on; None makes a figure.
 
         Returns
         -------
@@ -109,7 +109,7 @@ class MaskScheduleDisplay:
             self.ax_.plot(
                 progress.numpy() * n_steps, share * n_masked[0], linewidth=1, **style
             )
-            # What the legend shows: marker and line in one.
+            # An empty line puts marker and dashes into one entry of the legend.
             self.ax_.plot([], [], marker=marker, label=name, linewidth=1, **style)
             self.ax_.plot(
                 np.arange(n_steps + 1),
@@ -126,7 +126,7 @@ class MaskScheduleDisplay:
 
 
 def _masked_after(schedule, n_steps, n_tokens):
-    """Masked tokens after every step, from all to none."""
+    """Count the masked tokens after each step, from all to none."""
     n_start = torch.tensor([n_tokens])
     left = [n_start]
     for step in range(1, n_steps + 1):
@@ -135,118 +135,117 @@ def _masked_after(schedule, n_steps, n_tokens):
 
 
 class DecodingDisplay:
-    """How a series appears step by step in iterative decoding.
+    """Show how a series takes shape during iterative decoding.
 
-    The upper panel has a row for every step and a cell for every token: colored by its
-    code once it is settled, white and crossed out while it is masked. Below, the series
-    decoded after some of the steps: settled stretches as a solid line, the first guess
-    of the others dashed on gray.
+    The upper panel has one row per step and one column per token. A settled token has
+    the color of its value; a masked one is white with a cross. The lower panels show
+    the series decoded after some of the steps. Settled stretches are solid; where
+    tokens are masked, the first guess is dashed on gray.
 
     Parameters
     ----------
-    codes : ndarray of shape (n_steps, n_tokens), int
-        Tokens after every step.
+    tokens : ndarray of shape (n_steps, n_tokens), int
+        Tokens after each step.
     masks : ndarray of shape (n_steps, n_tokens), bool
         True where a token is still masked after the step.
     series : ndarray of shape (n_steps, n_channels, n_timepoints) or None, default=None
-        What the tokens stand for; None when there is no tokenizer.
+        Series decoded from the tokens; None if there is no tokenizer.
     sampling_rate : float, default=None
-        Timepoints a second, for an axis in seconds.
+        Timepoints per second, for an axis in seconds.
 
     Attributes
     ----------
     ax_ : ndarray of matplotlib Axes, of shape (1 + n_shown, 1)
-        The panels.
+        Panels.
     figure_ : matplotlib Figure
-        Their figure.
+        Figure of ``ax_``.
 
     Examples
     --------
     >>> import matplotlib
     >>> matplotlib.use("Agg")
     >>> from sktsrep.plotting import DecodingDisplay
-    >>> codes, masks = [[3, 0, 1], [3, 2, 1]], [[False, True, True], [False] * 3]
-    >>> display = DecodingDisplay.from_arrays(codes, masks).plot()
+    >>> tokens, masks = [[3, 0, 1], [3, 2, 1]], [[False, True, True], [False] * 3]
+    >>> display = DecodingDisplay.from_arrays(tokens, masks).plot()
     >>> display.ax_[0, 0].get_ylabel()
     'step'
     >>> matplotlib.pyplot.close(display.figure_)
     """
 
-    def __init__(self, codes, masks, series=None, *, sampling_rate=None):
-        self.codes = codes
+    def __init__(self, tokens, masks, series=None, *, sampling_rate=None):
+        self.tokens = tokens
         self.masks = masks
         self.series = series
         self.sampling_rate = sampling_rate
 
     @classmethod
     def from_estimator(cls, sampler, y=None, *, random_state=None, sampling_rate=None):
-        """Display of one new series.
+        """Create a display of one new series.
 
         Parameters
         ----------
         sampler : MaskGITSampler
-            Fitted.
+            Fitted sampler.
         y : label, default=None
-            Its class.
+            Class of the series.
         random_state : int, RandomState instance or None, default=None
-            Decides the series, the same as that of ``sampler.sample(1, y,
-            random_state)``.
+            Draws the series, the same one as ``sampler.sample(1, y, random_state)``.
         sampling_rate : float, default=None
-            Timepoints a second, for an axis in seconds.
+            Timepoints per second, for an axis in seconds.
 
         Returns
         -------
         DecodingDisplay
         """
-        codes, masks = (a[:, 0] for a in sampler.decoding_path(1, y, random_state))
+        tokens, masks = (a[:, 0] for a in sampler.decoding_path(1, y, random_state))
         tokenizer = sampler.tokenizer_
-        series = None if tokenizer is None else tokenizer.decode(codes)
-        return cls.from_arrays(codes, masks, series, sampling_rate=sampling_rate)
+        series = None if tokenizer is None else tokenizer.decode(tokens)
+        return cls.from_arrays(tokens, masks, series, sampling_rate=sampling_rate)
 
     @classmethod
-    def from_arrays(cls, codes, masks, series=None, *, sampling_rate=None):
-        """Display of a path of decoding.
+    def from_arrays(cls, tokens, masks, series=None, *, sampling_rate=None):
+        """Create a display of a decoding path.
 
         Parameters
         ----------
-        codes : array-like of shape (n_steps, n_tokens), int
-            Tokens after every step.
+        tokens : array-like of shape (n_steps, n_tokens), int
+            Tokens after each step.
         masks : array-like of shape (n_steps, n_tokens), bool
             True where a token is still masked after the step.
         series : array-like of shape (n_steps, n_timepoints) or (n_steps, n_channels, \
                 n_timepoints), default=None
-            What the tokens stand for.
+            Series decoded from the tokens.
         sampling_rate : float, default=None
-            Timepoints a second, for an axis in seconds.
+            Timepoints per second, for an axis in seconds.
 
         Returns
         -------
         DecodingDisplay
         """
-        codes, masks = np.asarray(codes), np.asarray(masks, dtype=bool)
-        if codes.ndim != 2 or codes.shape != masks.shape:
+        tokens, masks = np.asarray(tokens), np.asarray(masks, dtype=bool)
+        if tokens.ndim != 2 or tokens.shape != masks.shape:
             raise ValueError(
-                "codes and masks must both be (n_steps, n_tokens), got arrays of shape "
-                f"{codes.shape} and {masks.shape}."
+                "tokens and masks must both be (n_steps, n_tokens), got shapes "
+                f"{tokens.shape} and {masks.shape}."
             )
         if series is not None:
             series = check_series(series, "series")
-            if len(series) != len(codes):
+            if len(series) != len(tokens):
                 raise ValueError(
-                    f"series must be one for each of the {len(codes)} steps, got "
-                    f"{len(series)}."
+                    f"series must have one row for each of the {len(tokens)} steps, "
+                    f"got {len(series)}."
                 )
-        return cls(codes, masks, series, sampling_rate=sampling_rate)
+        return cls(tokens, masks, series, sampling_rate=sampling_rate)
 
     def plot(self, ax=None, *, n_shown=4, channel=0):
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib Axes, array of them or None, default=None
-            Where; None makes a figure, one Axes is divided.
+            Axes to draw on. None makes a figure; a single Axes is divided.
         n_shown : int, default=4
-            Steps whose series is drawn, evenly spread, the last one among them.
+            Number of steps whose series is drawn, evenly spaced up to the last one.
         channel : int, default=0
             Channel of the series.
 
@@ -271,16 +270,16 @@ class DecodingDisplay:
         return self
 
     def _shown_steps(self, n_shown):
-        """The last step of each of ``n_shown`` equal parts."""
+        """Choose the last step of each of ``n_shown`` equal parts."""
         if self.series is None:
             return []
-        n_steps = len(self.codes)
+        n_steps = len(self.tokens)
         n_shown = min(n_shown, n_steps)
         return np.arange(1, n_shown + 1) * n_steps // n_shown - 1
 
     def _token_edges(self):
-        """Borders between the tokens on the horizontal axis, and its unit."""
-        n_tokens = self.codes.shape[1]
+        """Compute the borders between tokens on the horizontal axis, and its label."""
+        n_tokens = self.tokens.shape[1]
         if self.series is None:
             return np.arange(n_tokens + 1) - 0.5, "token"
         last = self.series.shape[-1] - 1
@@ -290,8 +289,8 @@ class DecodingDisplay:
         return time_axis(edges, self.sampling_rate)
 
     def _plot_tokens(self, ax, edges):
-        steps = np.arange(len(self.codes) + 1) + 0.5
-        settled = np.ma.masked_array(self.codes, self.masks)
+        steps = np.arange(len(self.tokens) + 1) + 0.5
+        settled = np.ma.masked_array(self.tokens, self.masks)
         ax.pcolormesh(edges, steps, settled, cmap="viridis", edgecolors="white")
         step, token = np.nonzero(self.masks)
         centers = (edges[:-1] + edges[1:]) / 2
@@ -299,7 +298,7 @@ class DecodingDisplay:
         ax.set_ylim(steps[-1], steps[0])
         ax.yaxis.get_major_locator().set_params(integer=True)
         ax.set_ylabel("step")
-        ax.set_title("tokens: color is the code, x is still masked", **SMALL_TITLE)
+        ax.set_title("tokens (color: value, x: still masked)", **SMALL_TITLE)
 
     def _plot_series(self, ax, step, channel, edges):
         values, masked = self.series[step, channel], self.masks[step]
@@ -315,7 +314,7 @@ class DecodingDisplay:
         margin = 0.05 * (high - low) or 1
         ax.set_ylim(low - margin, high + margin)
         ax.set_title(
-            f"after step {step + 1} of {len(self.codes)}: {masked.sum()} of "
+            f"after step {step + 1} of {len(self.tokens)}: {masked.sum()} of "
             f"{len(masked)} tokens masked",
             **SMALL_TITLE,
         )

@@ -1,4 +1,4 @@
-"""Picture of embeddings in the plane."""
+"""Display of embeddings in two dimensions."""
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -20,6 +20,8 @@ from sktsrep.plotting._utils import (
 
 __all__ = ["EmbeddingDisplay"]
 
+_UMAP_NEIGHBORS = 15  # the default of umap-learn
+
 
 def _umap(n_samples, random_state, **params):
     try:
@@ -27,18 +29,20 @@ def _umap(n_samples, random_state, **params):
     except ImportError as error:
         raise ImportError(
             "method='umap' and method='densmap' need umap-learn: install it, or "
-            "sktsrep with its extra 'plot'."
+            "sktsrep with the extra 'plot'."
         ) from error
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-    n_neighbors = min(15, n_samples - 1)
-    # The spectral start fails on a handful of points; a seed allows one thread only.
-    start = "spectral" if n_samples > 15 else "random"
+    n_neighbors = min(_UMAP_NEIGHBORS, n_samples - 1)
+    # Spectral initialization fails if all points are neighbors. A seed allows only one
+    # thread.
+    start = "spectral" if n_samples > _UMAP_NEIGHBORS else "random"
     return UMAP(
         n_neighbors=n_neighbors, init=start, random_state=seed, n_jobs=1, **params
     )
 
 
 def _tsne(n_samples, random_state):
+    # The default, or what scikit-learn's three neighbors per unit leave room for.
     perplexity = min(30, (n_samples - 1) / 3)
     return TSNE(perplexity=perplexity, init="random", random_state=random_state)
 
@@ -52,30 +56,30 @@ _REDUCERS = {
 
 
 class EmbeddingDisplay:
-    """Embeddings on two axes, by class, training data against test data.
+    """Show embeddings in two dimensions, by class and by training or test part.
 
     Parameters
     ----------
     points : ndarray of shape (n_samples, 2)
-        Where the samples are drawn.
+        Coordinates of the samples.
     y : ndarray of shape (n_samples,) or None, default=None
-        Classes, by color and marker; continuous values by a color bar.
+        Classes, shown by color and marker; a color bar shows continuous values.
     is_test : ndarray of shape (n_samples,), bool, or None, default=None
         True for test data, drawn as open markers.
     axis_names : tuple of str, default=("component 1", "component 2")
-        What the axes are.
+        Labels of the axes.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where it was drawn.
+        Axes of the picture.
     figure_ : matplotlib Figure
-        Its figure.
+        Figure of ``ax_``.
 
     Notes
     -----
-    t-SNE, UMAP and densMAP show neighborhoods: their axes have no unit, and neither
-    distances between groups nor (but for densMAP) the groups' sizes mean much.
+    t-SNE, UMAP and densMAP show neighborhoods: their axes have no unit, distances
+    between groups mean little, and so do the sizes of groups, except in densMAP.
 
     Examples
     --------
@@ -109,13 +113,13 @@ class EmbeddingDisplay:
         method="pca",
         random_state=None,
     ):
-        """Display of what a fitted estimator's ``transform`` gives.
+        """Create a display of a fitted estimator's embeddings.
 
         Parameters
         ----------
         estimator : transformer
-            Fitted. Features of unequal scales want ``make_pipeline(estimator,
-            StandardScaler())``.
+            Fitted transformer. If its features have unequal scales, use
+            ``make_pipeline(estimator, StandardScaler())``.
         X : array-like
             Series.
         y : array-like of shape (n_samples,), default=None
@@ -149,23 +153,23 @@ class EmbeddingDisplay:
         method="pca",
         random_state=None,
     ):
-        """Display of embeddings, brought to two dimensions.
+        """Create a display of embeddings, reduced to two dimensions.
 
         Parameters
         ----------
         embeddings : array-like of shape (n_samples, n_features)
-            At least 3 samples, with the test data; 5 for UMAP and densMAP.
+            Embeddings. Together with the test data, at least 3 samples, or 5 for UMAP
+            and densMAP.
         y : array-like of shape (n_samples,), default=None
             Classes.
         test_embeddings : array-like of shape (n_test_samples, n_features), default=None
             Embeddings of test data. The reduction is fitted on both together.
         y_test : array-like of shape (n_test_samples,), default=None
-            Their classes.
+            Classes of the test data.
         method : {"pca", "tsne", "umap", "densmap"} or transformer, default="pca"
-            How to reduce the dimension: by name, or an object with ``fit_transform``
-            that gives two columns.
+            Reduction by name, or an object whose ``fit_transform`` returns two columns.
         random_state : int, RandomState instance or None, default=None
-            Decides the reduction by name.
+            Seeds a reduction that is given by name.
 
         Returns
         -------
@@ -176,7 +180,8 @@ class EmbeddingDisplay:
             parts.append(check_array(test_embeddings, input_name="test_embeddings"))
         if (y_test is None) != (y is None or test_embeddings is None):
             raise ValueError(
-                "y_test must come with y and with test data, or not at all."
+                "y_test must be given together with y and test_embeddings, or not at "
+                "all."
             )
         points, axis_names = _reduce(np.concatenate(parts), method, random_state)
         if y is not None:
@@ -187,14 +192,14 @@ class EmbeddingDisplay:
         return cls(points, y=y, is_test=is_test, axis_names=axis_names)
 
     def plot(self, ax=None, *, size=30):
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
-            Where; None makes a figure.
+            Axes to draw on; None makes a figure.
         size : float, default=30
-            Area of a marker in points squared.
+            Area of a marker in square points.
 
         Returns
         -------
@@ -202,7 +207,7 @@ class EmbeddingDisplay:
         """
         is_continuous = self.y is not None and type_of_target(self.y) == "continuous"
         groups = list(self._graded() if is_continuous else self._groups())
-        beside = 1.2 * (legend_columns(len(groups)) - 1)
+        beside = 1.2 * (legend_columns(len(groups)) - 1)  # inches per extra column
         self.ax_ = panels(ax, size=(5.6 + beside, 4.2))[0, 0]
         self.figure_ = self.ax_.figure
         for label, rows, style in groups:
@@ -221,20 +226,20 @@ class EmbeddingDisplay:
         return self
 
     def _graded(self):
-        """Name, rows and colors of every part, for a continuous ``y``."""
+        """Yield name, rows and style of each part, for a continuous ``y``."""
         limits = {"vmin": self.y.min(), "vmax": self.y.max(), "cmap": "viridis"}
         for part, rows in self._parts().items():
             marker = {"marker": "^" if part == "test" else "o"}
             yield part, rows, {"c": self.y[rows], **limits, **marker}
 
     def _parts(self):
-        """Rows of training and test data by name; of all without test data."""
+        """Select the rows of each part by name; without test data, of all."""
         if self.is_test is None:
             return {"": np.ones(len(self.points), dtype=bool)}
         return {"train": ~self.is_test, "test": self.is_test}
 
     def _groups(self):
-        """Name, rows and markers of every class and part."""
+        """Yield name, rows and style of each class in each part."""
         classes = [None] if self.y is None else np.unique(self.y)
         for i, name in enumerate(classes):
             of_class = True if name is None else self.y == name
@@ -253,7 +258,7 @@ class EmbeddingDisplay:
 
 
 def _reduce(X, method, random_state):
-    """Points in two dimensions, and the axes' names."""
+    """Reduce embeddings to two dimensions; return points and labels of the axes."""
     if not isinstance(method, str):
         name = type(method).__name__
         return np.asarray(method.fit_transform(X)), (f"{name} 1", f"{name} 2")
@@ -270,7 +275,7 @@ def _reduce(X, method, random_state):
         )
     name, make = _REDUCERS[method]
     reducer = make(len(X), random_state)
-    with np.errstate(invalid="ignore"):  # equal embeddings have shares of nothing
+    with np.errstate(invalid="ignore"):  # no variance to take shares of
         points = np.asarray(reducer.fit_transform(X))
     names = [f"{name} {axis}" for axis in (1, 2)]
     if method == "pca":

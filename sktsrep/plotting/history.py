@@ -1,4 +1,4 @@
-"""Picture of a training: learning curves."""
+"""Display of learning curves."""
 
 import numpy as np
 import pandas as pd
@@ -15,21 +15,21 @@ _SUMS = {
 
 
 class HistoryDisplay:
-    """Loss terms, and below them the metrics of every epoch.
+    """Show the loss terms and, below them, the metrics of each epoch.
 
     Parameters
     ----------
     losses : dict of str to ndarray of shape (n_epochs,)
         Loss terms by name.
     metrics : dict of str to ndarray of shape (n_epochs,)
-        Other curves by name, such as perplexity and codebook usage.
+        Metrics by name, such as perplexity and codebook usage.
 
     Attributes
     ----------
     ax_ : ndarray of matplotlib Axes, of shape (1 + n_metrics, 1)
-        The panels.
+        Panels.
     figure_ : matplotlib Figure
-        Their figure.
+        Figure of ``ax_``.
 
     Examples
     --------
@@ -51,12 +51,12 @@ class HistoryDisplay:
 
     @classmethod
     def from_estimator(cls, estimator):
-        """Display of a fitted estimator's ``history_``.
+        """Create a display of a fitted estimator's ``history_``.
 
         Parameters
         ----------
         estimator : estimator
-            Has a ``history_``.
+            Estimator with ``history_``.
 
         Returns
         -------
@@ -66,14 +66,14 @@ class HistoryDisplay:
 
     @classmethod
     def from_arrays(cls, history):
-        """Display of a table with one row an epoch.
+        """Create a display of a table with one row per epoch.
 
         Parameters
         ----------
         history : DataFrame or dict of str to array-like of shape (n_epochs,)
-            Columns that end in ``_loss`` are losses; of the validation only their sum
-            ``valid_loss`` is drawn. Of the other columns ``perplexity``,
-            ``codebook_usage``, ``effective_rank`` and ``feature_std`` are.
+            Columns that end in ``_loss`` are drawn as losses; for validation data, only
+            the sum ``valid_loss``. The columns ``perplexity``, ``codebook_usage``,
+            ``effective_rank`` and ``feature_std`` are drawn as metrics.
 
         Returns
         -------
@@ -81,7 +81,7 @@ class HistoryDisplay:
         """
         history = pd.DataFrame(history)
         losses = [name for name in history if _is_shown_loss(name)]
-        if len(set(losses) - set(_SUMS)) == 1:  # the sum is the term
+        if len(set(losses) - set(_SUMS)) == 1:  # the sum equals its only term
             losses = [name for name in losses if name != "train_loss"]
         metrics = [name for name in cls._METRICS if name in history]
         if not losses:
@@ -95,12 +95,12 @@ class HistoryDisplay:
         )
 
     def plot(self, ax=None):
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib Axes, array of them or None, default=None
-            Where; None makes a figure, one Axes is divided.
+            Axes to draw on. None makes a figure; a single Axes is divided.
 
         Returns
         -------
@@ -141,7 +141,7 @@ def _epochs(values):
 
 
 def _marker(values):
-    return "o" if len(values) == 1 else None  # one epoch makes no line
+    return "o" if len(values) == 1 else None  # one epoch draws no line
 
 
 def _words(name):

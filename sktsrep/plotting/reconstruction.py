@@ -1,8 +1,8 @@
-"""Picture of reconstructions."""
+"""Display of reconstructions."""
 
 import numpy as np
 
-from sktsrep.metrics.features import check_series
+from sktsrep._validation import check_series
 from sktsrep.plotting._utils import (
     BLACK,
     SMALL_TITLE,
@@ -16,23 +16,23 @@ __all__ = ["ReconstructionDisplay"]
 
 
 class ReconstructionDisplay:
-    """Series and what is left of them after encoding and decoding.
+    """Show series and their reconstructions.
 
-    Titles give the root mean squared error (RMSE).
+    Titles show the root mean squared error (RMSE).
 
     Parameters
     ----------
     X, X_reconstructed : ndarray of shape (n_samples, n_channels, n_timepoints)
         Series and reconstructions.
     sampling_rate : float, default=None
-        Timepoints a second, for an axis in seconds.
+        Timepoints per second, for an axis in seconds.
 
     Attributes
     ----------
     ax_ : ndarray of matplotlib Axes, of shape (n_series, n_channels)
-        The panels.
+        Panels.
     figure_ : matplotlib Figure
-        Their figure.
+        Figure of ``ax_``.
 
     Examples
     --------
@@ -52,16 +52,17 @@ class ReconstructionDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, X, *, sampling_rate=None):
-        """Display of what a fitted estimator makes of series.
+        """Create a display of a fitted estimator's reconstructions.
 
         Parameters
         ----------
         estimator : estimator
-            Has ``reconstruct``, or ``transform`` and ``inverse_transform``.
+            Estimator with ``reconstruct``, or with ``transform`` and
+            ``inverse_transform``.
         X : array-like
             Series.
         sampling_rate : float, default=None
-            Timepoints a second.
+            Timepoints per second.
 
         Returns
         -------
@@ -75,7 +76,7 @@ class ReconstructionDisplay:
 
     @classmethod
     def from_arrays(cls, X, X_reconstructed, *, sampling_rate=None):
-        """Display of series and reconstructions.
+        """Create a display of series and reconstructions.
 
         Parameters
         ----------
@@ -83,7 +84,7 @@ class ReconstructionDisplay:
                 (n_samples, n_channels, n_timepoints)
             Series and reconstructions.
         sampling_rate : float, default=None
-            Timepoints a second.
+            Timepoints per second.
 
         Returns
         -------
@@ -99,16 +100,16 @@ class ReconstructionDisplay:
         return cls(X, X_reconstructed, sampling_rate=sampling_rate)
 
     def plot(self, ax=None, *, n_series=3, n_channels=3):
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib Axes, array of them or None, default=None
-            Where; None makes a figure, one Axes is divided.
+            Axes to draw on. None makes a figure; a single Axes is divided.
         n_series : int, default=3
-            How many series; the first ones are drawn.
+            Number of series; the first ones are drawn.
         n_channels : int, default=3
-            How many channels of each; the first ones are drawn.
+            Number of channels per series; the first ones are drawn.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Picture of a spectrogram."""
+"""Display of a spectrogram."""
 
 import numpy as np
 import torch
@@ -12,26 +12,26 @@ __all__ = ["SpectrogramDisplay"]
 
 
 class SpectrogramDisplay:
-    """A spectrogram with axes in the user's units.
+    """Show a spectrogram.
 
     Parameters
     ----------
     magnitude : ndarray of shape (n_freqs, n_frames)
-        What is drawn.
+        Values to draw.
     n_fft, hop_length : int
-        Length of the window and timepoints between frames.
+        Length of the window, and step between frames, in timepoints.
     sampling_rate : float, default=None
-        Timepoints a second, for axes in seconds and hertz; None for timepoints and
-        cycles a timepoint.
+        Timepoints per second, for axes in seconds and hertz; None for timepoints and
+        cycles per timepoint.
     name : str, default="magnitude"
-        What the values are.
+        Label of the color bar.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where it was drawn.
+        Axes of the picture.
     figure_ : matplotlib Figure
-        Its figure.
+        Figure of ``ax_``.
 
     Examples
     --------
@@ -56,19 +56,19 @@ class SpectrogramDisplay:
 
     @classmethod
     def from_estimator(cls, transformer, X, *, sample=0, channel=0, sampling_rate=None):
-        """Display of one series, transformed.
+        """Create a display of one series, transformed by a fitted transformer.
 
         Parameters
         ----------
         transformer : STFTTransformer
-            Fitted; its ``output`` decides what is drawn, magnitudes for real and
-            imaginary parts.
+            Fitted transformer. Its ``output`` is drawn; the magnitude, if the output is
+            real and imaginary parts.
         X : array-like of the shape that ``fit`` saw
             Series.
         sample, channel : int, default=0
-            Which one.
+            Index of the series and of its channel.
         sampling_rate : float, default=None
-            Timepoints a second.
+            Timepoints per second.
 
         Returns
         -------
@@ -91,7 +91,7 @@ class SpectrogramDisplay:
     def from_arrays(
         cls, x, *, n_fft=8, hop_length=None, window="hann", sampling_rate=None
     ):
-        """Display of a series.
+        """Create a display of one series.
 
         Parameters
         ----------
@@ -102,9 +102,9 @@ class SpectrogramDisplay:
         hop_length : int, default=None
             Timepoints between frames; None is a quarter of ``n_fft``.
         window : str, default="hann"
-            A window's name for :func:`scipy.signal.get_window`.
+            Name of a window for :func:`scipy.signal.get_window`.
         sampling_rate : float, default=None
-            Timepoints a second.
+            Timepoints per second.
 
         Returns
         -------
@@ -122,14 +122,14 @@ class SpectrogramDisplay:
         )
 
     def plot(self, ax=None, *, cmap="cividis"):
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
-            Where; None makes a figure.
+            Axes to draw on; None makes a figure.
         cmap : str or matplotlib Colormap, default="cividis"
-            Colors of the values.
+            Color map of the values.
 
         Returns
         -------
@@ -146,7 +146,6 @@ class SpectrogramDisplay:
         )
         self.figure_.colorbar(mesh, ax=self.ax_, label=self.name)
         self.ax_.set_xlabel(unit)
-        hertz = "frequency (Hz)"
-        per_timepoint = "frequency (cycles a timepoint)"
-        self.ax_.set_ylabel(per_timepoint if self.sampling_rate is None else hertz)
+        unit = "cycles per timepoint" if self.sampling_rate is None else "Hz"
+        self.ax_.set_ylabel(f"frequency ({unit})")
         return self

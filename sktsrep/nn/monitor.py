@@ -1,41 +1,16 @@
-"""What the training engine asks of a network, and a monitor of collapse."""
+"""A monitor of collapse."""
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from sktsrep.functional import effective_rank
-from sktsrep.nn.convolutions import ResidualBlock
-from sktsrep.nn.transformer import TransformerLayer
 
-__all__ = ["EmbeddingMonitor", "TrainingModule"]
-
-
-class TrainingModule(nn.Module):
-    """A network that knows its own loss: ``forward`` returns the terms of one batch.
-
-    The sum of the terms whose name ends in ``_loss`` is minimized; the others are only
-    recorded.
-    """
-
-    def start(self, *data):
-        """Set what depends on data (such as a codebook) before the first step."""
-
-    def after_step(self, progress):
-        """Update what is not learned by gradient; ``progress`` runs from 0 to 1."""
-
-    def parts_to_compile(self):
-        """Modules worth :func:`torch.compile`: blocks that recur."""
-        blocks = (ResidualBlock, TransformerLayer)
-        return [part for part in self.modules() if isinstance(part, blocks)]
-
-    def epoch_metrics(self):
-        """Figures over the whole epoch just done, and forget them."""
-        return {}
+__all__ = ["EmbeddingMonitor"]
 
 
 class EmbeddingMonitor(nn.Module):
-    """Effective rank and spread of the embeddings of an epoch: is there a collapse?
+    """Effective rank and spread of an epoch's embeddings, which show a collapse.
 
     Parameters
     ----------
@@ -51,23 +26,25 @@ class EmbeddingMonitor(nn.Module):
     {'effective_rank': 2.0, 'feature_std': 0.7071}
     """
 
-    def __init__(self, n_features):
+    moments: Tensor
+
+    def __init__(self, n_features: int) -> None:
         super().__init__()
-        # One row more than features: their sums, and in the corner the count.
+        # One row more than features: it holds their sums, and the count in the corner.
         # Small spreads around large means cancel in single precision.
         moments = torch.zeros(n_features + 1, n_features + 1, dtype=torch.float64)
         self.register_buffer("moments", moments, persistent=False)
 
     @torch.no_grad()
-    def forward(self, h):
+    def forward(self, h: Tensor) -> None:
         """Add the embeddings (batch, n_features) of a training step."""
         if self.training:
             h = F.pad(h.detach().double(), (0, 1), value=1.0)
             with torch.autocast(h.device.type, enabled=False):
                 self.moments += h.T @ h
 
-    def epoch_metrics(self):
-        """The figures since the last call."""
+    def epoch_metrics(self) -> dict[str, Tensor]:
+        """Compute the figures since the last call, and start anew."""
         moments = self.moments / self.moments[-1, -1].clamp(min=1)
         mean = moments[-1, :-1]
         covariance = moments[:-1, :-1] - torch.outer(mean, mean)

@@ -1,7 +1,7 @@
-"""What the estimators share: scaling, chunked inference, training parameters."""
+"""What the estimators share: parameters, training, scaling, inference."""
 
 import functools
-import warnings
+import math
 from numbers import Integral, Real
 
 import numpy as np
@@ -11,176 +11,44 @@ from sklearn.base import (
     ClassifierMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    clone,
 )
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, check_random_state
+from sklearn.utils.validation import check_is_fitted
 
-from sktsrep._net import check_callbacks, isolated_random_state, resolve_device
-from sktsrep._validation import validate_series
-from sktsrep.nn import STFT
+from sktsrep._device import (
+    apply_in_chunks,
+    as_series,
+    isolated_random_state,
+    random_seed,
+    resolve_device,
+    to_tensor,
+)
+from sktsrep._training import FitProgress, check_callbacks, resolve_epochs, train
+from sktsrep._validation import validate_series, warn_user
+from sktsrep.functional import channel_scale, resolve_frames, shared_shape
+from sktsrep.nn import STFT, SpectralEncoder
 
 __all__ = [
     "ScoreSamplesMixin",
     "SeriesClassifier",
     "SpectralEstimator",
     "TorchEstimator",
-    "all_or_nothing",
-    "apply_in_chunks",
-    "as_series",
-    "clone_with_seed",
-    "random_seed",
-    "resolve_frames",
-    "shared_shape",
-    "to_tensor",
 ]
 
-# Most that the variance of a shape shared by all series may be of the variance around
-# it: beside more than that, no network notices what tells series apart.
-_SHARED_LIMIT = 10.0
+# Epochs without a lower validation loss that early_stopping=True waits for.
+_PATIENCE = 10
 
-# Rows a forward pass takes without gradient. The number is fixed and the last chunk is
-# filled up: matrix kernels differ in the last bit between batch sizes, and a row's
-# result must not depend on what is beside it.
-_CHUNK = {"cpu": 64, "cuda": 1024}
+# Series whose spectrograms are computed at once: those of all take many times the
+# space of the data.
+_SERIES_AT_ONCE = 1024
 
-
-def all_or_nothing(fit):
-    """Decorate ``fit`` so that one that fails leaves the estimator as it was.
-
-    Shape and scale of the data are known before the network is trained on them: without
-    this, a failed second fit would leave the first network with the second scale.
-    """
-
-    @functools.wraps(fit)
-    def guarded_fit(estimator, *args, **kwargs):
-        before = dict(vars(estimator))
-        try:
-            return fit(estimator, *args, **kwargs)
-        except BaseException:
-            vars(estimator).clear()
-            vars(estimator).update(before)
-            raise
-
-    return guarded_fit
-
-
-def clone_with_seed(estimator, random_state):
-    """An unfitted copy, seeded where it had no seed: one seed decides everything."""
-    copied = clone(estimator)
-    if copied.get_params().get("random_state", 0) is None:
-        copied.set_params(random_state=random_seed(random_state))
-    return copied
-
-
-def random_seed(random_state):
-    """A seed for torch from a scikit-learn ``random_state``."""
-    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-
-
-def to_tensor(X, device):
-    """A copy of an array on the device, float16 as float32."""
-    dtype = np.float32 if X.dtype == np.float16 else X.dtype
-    # Always a copy: torch takes neither read-only nor reversed arrays.
-    return torch.from_numpy(np.array(X, dtype=dtype, order="C")).to(device)
-
-
-def as_series(x):
-    """(n_samples, n_timepoints) gets a channel axis; three axes stay."""
-    return x.unsqueeze(1) if x.ndim == 2 else x
-
-
-def apply_in_chunks(function, device, *tensors):
-    """Apply ``function`` to rows of host tensors; tensors come back on the host.
-
-    It sees chunks of one fixed size on the device, so that memory is bounded there.
-    """
-    size = _CHUNK.get(device.type, 1024)
-    outputs = []
-    with torch.inference_mode():
-        for chunk in zip(*(t.split(size) for t in tensors), strict=True):
-            n_rows = len(chunk[0])
-            rows = torch.arange(size).clamp(max=n_rows - 1)
-            result = function(*(part[rows].to(device) for part in chunk))
-            outputs.append(result[:n_rows].cpu())
-    return torch.cat(outputs)
-
-
-def resolve_frames(n_fft, hop_length, n_timepoints):
-    """Window and hop of the STFT in timepoints.
-
-    Parameters
-    ----------
-    n_fft : int or "auto"
-        Length of the window; "auto" is the smallest power of two, from 8 up, that
-        makes no more than 64 hops.
-    hop_length : int or None
-        Timepoints between frames; None is a quarter of the window.
-    n_timepoints : int
-        Length of the series.
-
-    Returns
-    -------
-    n_fft, hop_length : int
-
-    Raises
-    ------
-    ValueError
-        When frames would not overlap.
-
-    Examples
-    --------
-    >>> resolve_frames("auto", None, 500)
-    (32, 8)
-    """
-    if n_fft == "auto":
-        n_fft = 8
-        while n_timepoints > 64 * (n_fft // 4):
-            n_fft *= 2
-    if hop_length is None:
-        hop_length = max(n_fft // 4, 1)
-    if hop_length >= n_fft:
-        raise ValueError(
-            f"hop_length must be less than n_fft={n_fft}, so that frames overlap, got "
-            f"{hop_length} instead."
-        )
-    return n_fft, hop_length
-
-
-def shared_shape(x):
-    """What series have in common, as far as it would drown what tells them apart.
-
-    Every channel's mean over all series and timepoints; and, where the mean series
-    varies in time by more than ten times the variance around it, as much of it as
-    leaves ten times.
-
-    Parameters
-    ----------
-    x : Tensor of shape (n_samples, n_channels, n_timepoints)
-        Series.
-
-    Returns
-    -------
-    Tensor of shape (n_channels, n_timepoints)
-
-    Examples
-    --------
-    >>> import torch
-    >>> x = torch.tensor([[[-1.0, 1.0]], [[-3.0, 3.0]]])
-    >>> shared_shape(x)
-    tensor([[0., 0.]])
-    >>> shared_shape(x + torch.tensor([-98.0, 98.0]))
-    tensor([[-96.8377,  96.8377]])
-    """
-    mean = x.mean(dim=0)  # (channels, time)
-    level = mean.mean(dim=-1, keepdim=True)
-    shape = mean - level
-    power = shape.square().mean(dim=-1, keepdim=True)
-    allowed = _SHARED_LIMIT * (x - mean).square().mean(dim=(0, 2)).unsqueeze(1)
-    kept = torch.where(power > allowed, (allowed / power).sqrt(), 1.0)
-    return level + (1 - kept) * shape
+# What counts as a collapse: embeddings of a rank below 2 (or half of what it was), or
+# with next to none of their first spread. Below the least spread, series were equal.
+_LEAST_SPREAD = 1e-4
+_KEPT_RANK = 1 / 2
+_KEPT_SPREAD = 0.02
 
 
 class TorchEstimator(CallbackSupportMixin, BaseEstimator):
@@ -188,16 +56,14 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
 
     _parameter_constraints = {
         "max_epochs": [
-            Interval(Integral, 1, None, closed="left"),
+            Interval(Integral, 0, None, closed="left"),
             StrOptions({"auto"}),
         ],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
-        "early_stopping": ["boolean"],
+        "early_stopping": ["boolean", Interval(Integral, 1, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "amp": ["boolean"],
         "compile": ["boolean"],
         "device": [str, torch.device],
@@ -206,6 +72,35 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
         "callbacks": [list, None],
     }
 
+    def __init__(
+        self,
+        *,
+        max_epochs="auto",
+        batch_size=64,
+        lr=1e-3,
+        weight_decay=1e-4,
+        early_stopping=False,
+        validation_fraction=0.1,
+        amp=False,
+        compile=False,
+        device="auto",
+        random_state=None,
+        verbose=0,
+        callbacks=None,
+    ):
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.amp = amp
+        self.compile = compile
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self.callbacks = callbacks
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
@@ -213,7 +108,64 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
 
     def _validate_params(self):
         super()._validate_params()
-        check_callbacks(self)
+        check_callbacks(self.callbacks)
+
+    # ------------------------------------------------------------------ training
+
+    def _patience(self):
+        """Epochs that early stopping waits; None without early stopping."""
+        if not self.early_stopping:
+            return None
+        is_flag = isinstance(self.early_stopping, (bool, np.bool_))
+        return _PATIENCE if is_flag else self.early_stopping
+
+    def _n_validation(self, n_samples):
+        """Number of series to hold out, 0 without early stopping."""
+        if not self.early_stopping:
+            return 0
+        n_valid = max(1, round(self.validation_fraction * n_samples))
+        if n_valid >= n_samples:
+            raise ValueError(
+                f"With n_samples={n_samples} and validation_fraction="
+                f"{self.validation_fraction}, the resulting train set will be empty."
+            )
+        return n_valid
+
+    def _train(
+        self, make_network, tensors, *, subcontext=None, param_groups=(), callbacks=()
+    ):
+        """Train a network; set ``net_``, ``history_`` and ``n_iter_``.
+
+        ``subcontext`` opens scikit-learn's callback context where the training is one
+        of several tasks of the fit.
+        """
+        n_valid = self._n_validation(len(tensors[0]))
+        n_batches = math.ceil((len(tensors[0]) - n_valid) / self.batch_size)
+        n_epochs = resolve_epochs(self.max_epochs, self._auto_steps, n_batches)
+        open_context = subcontext or self._init_callback_context
+        context = open_context(max_subtasks=n_epochs)
+        context.call_on_fit_task_begin(estimator=self)
+        self.net_, self.history_ = train(
+            make_network,
+            tensors,
+            seed=random_seed(self.random_state),
+            n_epochs=n_epochs,
+            batch_size=self.batch_size,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            n_valid=n_valid,
+            patience=self._patience(),
+            amp=self.amp,
+            compile=self.compile,
+            verbose=self.verbose,
+            param_groups=param_groups,
+            progress=FitProgress(self, context),
+            callbacks=[*(self.callbacks or []), *callbacks],
+        )
+        self.n_iter_ = len(self.history_)
+        context.call_on_fit_task_end(estimator=self, reconstruction_attributes={})
+
+    # ---------------------------------------------------------------- prediction
 
     def _check(self, X):
         check_is_fitted(self)
@@ -230,16 +182,27 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
         device = torch.device(self.net_.device)
         return isolated_random_state(random_seed(random_state), device)
 
-    def _predict_chunks(self, function, *tensors):
+    def _apply_in_chunks(self, function, *tensors):
         """Rows of ``function`` on the net's device, from and to host tensors."""
         return apply_in_chunks(function, torch.device(self.net_.device), *tensors)
+
+    def _apply(self, function, X):
+        """Rows of ``function(standardized series)`` for checked ``X``, as an array.
+
+        Subclasses say how series are standardized, in ``_prepare``.
+        """
+
+        def prepared(x):
+            return function(self._prepare(x))
+
+        return self._apply_in_chunks(prepared, to_tensor(X, "cpu")).numpy()
 
 
 class ScoreSamplesMixin:
     """Score of the estimators that have ``score_samples``."""
 
     def score(self, X, y=None):
-        """Mean of :meth:`score_samples`.
+        """Compute the mean of :meth:`score_samples`.
 
         Parameters
         ----------
@@ -251,7 +214,7 @@ class ScoreSamplesMixin:
         Returns
         -------
         float
-            Higher is better, so that it can be searched without labels.
+            Higher is better, so that a search needs no labels.
         """
         return float(self.score_samples(X).mean())
 
@@ -260,7 +223,7 @@ class SeriesClassifier(ClassifierMixin, TorchEstimator):
     """Base of the classifiers, which have ``predict_proba``."""
 
     def predict(self, X):
-        """Most probable classes.
+        """Predict the most probable classes.
 
         Parameters
         ----------
@@ -293,13 +256,54 @@ class SpectralEstimator(
         **TorchEstimator._parameter_constraints,
     }
 
+    def __init__(
+        self,
+        *,
+        n_fft="auto",
+        hop_length=None,
+        max_tokens=32,
+        hidden_dim=64,
+        n_blocks=2,
+        max_epochs="auto",
+        batch_size=64,
+        lr=1e-3,
+        weight_decay=1e-4,
+        early_stopping=False,
+        validation_fraction=0.1,
+        amp=False,
+        compile=False,
+        device="auto",
+        random_state=None,
+        verbose=0,
+        callbacks=None,
+    ):
+        super().__init__(
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            lr=lr,
+            weight_decay=weight_decay,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            amp=amp,
+            compile=compile,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+            callbacks=callbacks,
+        )
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.max_tokens = max_tokens
+        self.hidden_dim = hidden_dim
+        self.n_blocks = n_blocks
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32", "float16"]
         return tags
 
     def _resolve_frames(self, sample_shape):
-        """Window and hop; of spectrograms, the window that has their bins."""
+        """Window and hop; spectrograms have the window that their bins tell."""
         n_fft = self.n_fft
         if len(sample_shape) == 3 and (
             n_fft == "auto" or n_fft // 2 + 1 != sample_shape[1]
@@ -334,7 +338,15 @@ class SpectralEstimator(
         return series
 
     def _fit_series(self, X):
-        """Learn mean and scale; standardized float32 series on the device."""
+        """Learn window, offset and scale.
+
+        Returns
+        -------
+        series : Tensor of shape (n_samples, n_channels, time)
+            Standardized series of whole hops, float32 on the device.
+        make_encoder : callable
+            Makes the backbone for such series from ``out_dim``.
+        """
         if X.ndim == 4 and (X.shape[1] % 2 or X.shape[2] < 2):
             raise ValueError(
                 f"A spectrogram of shape {X.shape} has no real and imaginary parts: "
@@ -342,17 +354,14 @@ class SpectralEstimator(
             )
         device = resolve_device(self.device)
         self._frames = self._resolve_frames(X.shape[1:])
-        # In chunks: the spectrograms of all series at once take many times their space.
-        chunks = to_tensor(X, "cpu").split(1024)
+        chunks = to_tensor(X, "cpu").split(_SERIES_AT_ONCE)
         series = torch.cat([self._fit_whole_hops(rows.to(device)) for rows in chunks])
-        mean = shared_shape(series.double())  # (channels, time)
-        scale = (series - mean).square().mean(dim=(0, 2)).sqrt().unsqueeze(1)
-        # Rounding leaves equal series with a scale of about their own precision.
-        rounding = 10 * torch.finfo(series.dtype).eps * mean.abs().amax(1, keepdim=True)
+        mean = shared_shape(series.double())  # (n_channels, time)
         self.mean_ = mean.cpu().numpy()
-        self.scale_ = torch.where(scale > rounding, scale, 1.0).cpu().numpy()
+        self.scale_ = channel_scale(series, mean).cpu().numpy()
         self._dtype = X.dtype
-        self._backbone_params = dict(
+        make_encoder = functools.partial(
+            SpectralEncoder,
             n_channels=series.shape[1],
             n_timepoints=series.shape[2],
             n_fft=self._frames[0],
@@ -361,7 +370,7 @@ class SpectralEstimator(
             hidden_dim=self.hidden_dim,
             n_blocks=self.n_blocks,
         )
-        return self._standardize(series)
+        return self._standardize(series), make_encoder
 
     def _standardize(self, series):
         mean = to_tensor(self.mean_, series.device)
@@ -372,15 +381,10 @@ class SpectralEstimator(
         """Standardized series of whole hops, from a tensor of what ``fit`` saw."""
         return self._standardize(self._whole_hops(x))
 
-    def _apply(self, X, function):
-        """Rows of ``function(standardized series)`` for checked ``X``."""
-        rows = to_tensor(X, "cpu")
-        return self._predict_chunks(lambda x: function(self._prepare(x)), rows).numpy()
-
-    def _embed(self, X, function):
-        """As :meth:`_apply` for what was not checked, in the float dtype of ``X``."""
+    def _embed(self, function, X):
+        """As :meth:`_apply` for unchecked ``X``, whose float dtype is kept."""
         X = self._check(X)
-        return self._apply(X, function).astype(X.dtype, copy=False)
+        return self._apply(function, X).astype(X.dtype, copy=False)
 
     def _warn_if_collapsed(self):
         """Warn when the embeddings have become the same for all series."""
@@ -388,19 +392,18 @@ class SpectralEstimator(
         if "effective_rank" not in history or len(history) < 2:
             return
         rank, spread = history["effective_rank"], history["feature_std"]
-        if spread.iloc[0] < 1e-4:  # equal series, but for rounding
+        if spread.iloc[0] < _LEAST_SPREAD:
             return
-        lost_rank = rank.iloc[-1] < min(2, rank.iloc[0] / 2)
-        lost_spread = spread.iloc[-1] < 0.02 * spread.iloc[0]
+        lost_rank = rank.iloc[-1] < min(2, _KEPT_RANK * rank.iloc[0])
+        lost_spread = spread.iloc[-1] < _KEPT_SPREAD * spread.iloc[0]
         if lost_rank or lost_spread:
-            warnings.warn(
+            warn_user(
                 "The embeddings collapsed: their effective rank went from "
                 f"{rank.iloc[0]:.1f} to {rank.iloc[-1]:.1f}, the mean standard "
                 f"deviation of the features from {spread.iloc[0]:.3g} to "
                 f"{spread.iloc[-1]:.3g}. Try another ssl, larger variance or "
                 "covariance weights, a smaller lr or weaker augmentations.",
                 ConvergenceWarning,
-                stacklevel=6,  # beyond fit and its three decorators
             )
 
     def _restore(self, series):

@@ -2,7 +2,6 @@
 
 import copy
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import numpy as np
 import pytest
@@ -19,11 +18,15 @@ from sklearn.callback import ProgressBar
 from skorch.callbacks import Callback
 from torch.utils.data import TensorDataset
 
-from sktsrep._ncvqvae import MaskedPrior
-from sktsrep._net import DeviceBatches, SeriesNet, isolated_random_state
-from sktsrep.classifiers import _FineTuned
-from sktsrep.fcn import _FCN
-from sktsrep.nn import SeriesEncoder
+from sktsrep._device import isolated_random_state
+from sktsrep._training import DeviceBatches, SeriesNet, resolve_epochs
+from sktsrep.networks import (
+    CausalPrior,
+    FineTunedNetwork,
+    FullyConvolutionalNetwork,
+    MaskedPrior,
+)
+from sktsrep.nn import SpectralEncoder
 from sktsrep.objectives import Objective
 
 
@@ -131,7 +134,7 @@ def test_keyboard_interrupt_in_an_epoch_warns_and_forgets_it():
     X, _ = waves()
     tokenizer = tiny_tokenizer(callbacks=[InterruptBatch(8)], max_epochs=50)
     with pytest.warns(UserWarning, match="interrupted by user") as caught:
-        tokenizer.fit(X)  # 40 series in batches of 16: three steps an epoch
+        tokenizer.fit(X)  # 40 series in batches of 16: three steps per epoch
     assert caught[0].filename == __file__
     assert tokenizer.n_iter_ == len(tokenizer.history_) == 2
     assert tokenizer.history_.notna().all(axis=None)
@@ -180,8 +183,7 @@ def test_early_stopping_keeps_the_best_weights():
     X, _ = waves(n_samples=60)
     keep = KeepWeights()
     tokenizer = tiny_tokenizer(
-        early_stopping=True,
-        n_iter_no_change=2,
+        early_stopping=2,
         max_epochs=200,
         lr=0.05,
         ssl=None,
@@ -216,10 +218,35 @@ class Plateau(Objective):
 @pytest.mark.parametrize("level", [1.0, 0.0, -1.0])
 def test_early_stopping_stops_at_a_plateau_of_any_sign(level):
     X, _ = waves()
-    encoder = tiny_encoder(
-        ssl=Plateau(level), early_stopping=True, n_iter_no_change=2, max_epochs=20
-    )
+    encoder = tiny_encoder(ssl=Plateau(level), early_stopping=2, max_epochs=20)
     assert encoder.fit(X).n_iter_ == 3
+
+
+@pytest.mark.parametrize(
+    ("early_stopping", "n_epochs"),
+    [
+        (False, 14),
+        (np.False_, 14),
+        (True, 11),  # waits ten epochs after the first
+        (np.True_, 11),
+        (1, 2),  # an int, although it equals True
+        (3, 4),
+        (np.int64(3), 4),
+    ],
+    ids=repr,
+)
+def test_early_stopping_is_a_flag_or_the_epochs_to_wait(early_stopping, n_epochs):
+    X, _ = waves()
+    params = {"early_stopping": early_stopping, "max_epochs": 14}
+    encoder = tiny_encoder(ssl=Plateau(1.0), **params).fit(X)
+    assert encoder.n_iter_ == n_epochs
+    assert ("valid_loss" in encoder.history_) == bool(early_stopping)
+
+
+@pytest.mark.parametrize("early_stopping", [0, -1, 2.0, None, "yes"])
+def test_early_stopping_is_nothing_else(early_stopping):
+    with pytest.raises(ValueError, match="'early_stopping' parameter"):
+        tiny_encoder(early_stopping=early_stopping).fit(waves()[0])
 
 
 def test_early_stopping_needs_samples():
@@ -233,13 +260,26 @@ def test_early_stopping_needs_samples():
         (48, 16),
         (30, 14),  # ten passes would do, fourteen are made
         (6, 5),  # fourteen would be more than 2.5 times the steps
+        (1, 1),  # one at least
     ],
 )
 def test_auto_epochs_bound_the_steps(steps, n_epochs):
-    X, _ = waves(n_samples=33)
-    tokenizer = tiny_tokenizer(max_epochs="auto")
-    tokenizer._auto_steps = steps  # 33 series in batches of 16: three steps an epoch
-    assert tokenizer.fit(X).n_iter_ == n_epochs
+    assert resolve_epochs("auto", steps, n_batches=3) == n_epochs
+
+
+@pytest.mark.parametrize("max_epochs", [0, 7])
+def test_a_number_of_epochs_stands_for_itself(max_epochs):
+    assert resolve_epochs(max_epochs, 800, n_batches=3) == max_epochs
+
+
+@pytest.mark.parametrize(
+    ("params", "n_batches"), [({}, 3), ({"early_stopping": True}, 2)]
+)
+def test_auto_epochs_count_the_batches_of_a_training(params, n_batches):
+    X, _ = waves(n_samples=33)  # in batches of 16, three of them are held out
+    params |= {"max_epochs": "auto", "callbacks": [Record(interrupt_after=1)]}
+    encoder = tiny_encoder(**params).fit(X)
+    assert encoder.net_.max_epochs == resolve_epochs("auto", 800, n_batches)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -247,7 +287,7 @@ def test_divergence_is_an_error_and_loses_nothing():
     X, _ = waves()
     tokenizer = tiny_tokenizer().fit(X)
     before = tokenizer.transform(X)
-    tokenizer.set_params(lr=1e30, gradient_clip=None, max_epochs=50)
+    tokenizer.set_params(lr=1e30, max_epochs=50)
     with pytest.raises(ValueError, match="Training diverged"):
         tokenizer.fit(100 + 7 * X[:, :30])  # of another shape and scale
     np.testing.assert_array_equal(tokenizer.transform(X), before)
@@ -263,36 +303,52 @@ def test_early_stopping_needs_samples_before_any_training(maker):
     assert record.epochs == 0
 
 
+def series_batch():
+    return torch.zeros(4, 1, 40), torch.zeros(4, dtype=torch.int64)
+
+
+def token_batch():
+    return torch.zeros(4, 6, dtype=torch.int64), torch.zeros(4, dtype=torch.int64)
+
+
+def fine_tuned_network():
+    encoder = SpectralEncoder(1, 40, out_dim=4, hidden_dim=8, n_blocks=1)
+    return FineTunedNetwork(encoder=encoder, class_weight=torch.ones(2))
+
+
+TRANSFORMER = dict(n_codes=5, n_tokens=6, n_classes=0, dim=8, n_layers=1, n_heads=2)
+PRIOR = dict(**TRANSFORMER, dropout=0.0, class_dropout=0.0)
+
+
 @pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's own, in tracing
-@pytest.mark.parametrize("module", ["classifier", "prior", "fcn"])
-def test_compile_reaches_the_blocks(module):
+@pytest.mark.parametrize(
+    ("make_network", "make_batch"),
+    [
+        (fine_tuned_network, series_batch),
+        (
+            lambda: FullyConvolutionalNetwork(n_channels=1, n_classes=2),
+            series_batch,
+        ),
+        (lambda: MaskedPrior(**PRIOR, schedule="cosine"), token_batch),
+        (lambda: CausalPrior(**PRIOR), token_batch),
+    ],
+    ids=["fine-tuned", "fcn", "masked prior", "causal prior"],
+)
+def test_compile_reaches_the_blocks(make_network, make_batch):
+    torch.compiler.reset()  # what was compiled before decides which sizes are fixed
     graphs = []
 
     def backend(graph, inputs):
         graphs.append(graph)
         return graph.forward
 
-    if module == "classifier":
-        encoder = SeriesEncoder(1, 40, out_dim=4, hidden_dim=8, n_blocks=1)
-        params = dict(encoder=encoder, n_classes=2, class_weight=torch.ones(2))
-        batch = torch.zeros(4, 1, 40), torch.zeros(4, dtype=torch.int64)
-        net_of = partial(SeriesNet, _FineTuned)
-    elif module == "fcn":
-        params = dict(n_channels=1, n_classes=2)
-        batch = torch.zeros(4, 1, 40), torch.zeros(4, dtype=torch.int64)
-        net_of = partial(SeriesNet, _FCN)
-    else:
-        params = dict(n_codes=5, n_tokens=6, n_classes=0, dim=8, n_layers=1, n_heads=2)
-        params |= dict(class_dropout=0.0, schedule="cosine")
-        batch = torch.zeros(4, 6, dtype=torch.int64), torch.zeros(4, dtype=torch.int64)
-        net_of = partial(SeriesNet, MaskedPrior)
-    net = net_of(
-        **{f"module__{name}": value for name, value in params.items()},
+    net = SeriesNet(
+        make_network(),
         criterion=torch.nn.Identity,
         compile=True,
         compile__backend=backend,
     ).initialize()
-    net.infer(batch)
+    net.infer(make_batch())
     assert len(graphs) == 1
 
 

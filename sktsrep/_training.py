@@ -1,0 +1,419 @@
+"""The training engine: the one module that knows skorch.
+
+Training data live on the device as tensors. A batch is a selection of rows there, loss
+terms are collected there, and the host reads them once per epoch.
+"""
+
+import math
+from contextlib import nullcontext
+
+import pandas as pd
+import skorch
+import torch
+from skorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    EpochTimer,
+    Freezer,
+    GradientNormClipping,
+    LRScheduler,
+    PrintLog,
+    Unfreezer,
+)
+from skorch.helper import predefined_split
+from skorch.utils import noop
+from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR
+from torch.utils.data import TensorDataset
+
+from sktsrep._device import isolated_random_state
+from sktsrep._validation import warn_user
+
+__all__ = [
+    "DeviceBatches",
+    "FitProgress",
+    "SeriesNet",
+    "check_callbacks",
+    "freeze",
+    "resolve_epochs",
+    "train",
+]
+
+# The largest norm of a gradient: losses of collapsed or empty batches have steep ones.
+_GRADIENT_CLIP = 1.0
+
+# "auto" makes enough passes for large data to be seen often, but no more than this many
+# times the steps that a small data set gets.
+_AUTO_PASSES = 14
+_AUTO_MOST = 2.5
+
+
+class DeviceBatches:
+    """Batches of a tensor data set, selected on the data's own device.
+
+    Rows are spread evenly, so that no last batch is much smaller than the others. A
+    lone row is taken twice, because batch statistics need two.
+    """
+
+    def __init__(self, dataset, batch_size, shuffle=False):
+        self.tensors = dataset.tensors
+        self.n_batches = math.ceil(len(dataset) / batch_size)
+        self.shuffle = shuffle
+
+    def __len__(self):
+        return self.n_batches
+
+    def __iter__(self):
+        first = self.tensors[0]
+        n_samples, device = len(first), first.device
+        if self.shuffle:
+            order = torch.randperm(n_samples, device=device)
+        else:
+            order = torch.arange(n_samples, device=device)
+        for rows in order.tensor_split(self.n_batches):
+            if len(rows) == 1:
+                rows = rows.repeat(2)
+            yield tuple(tensor[rows] for tensor in self.tensors), None
+
+
+class SeriesNet(skorch.NeuralNet):
+    """A skorch net whose module returns the terms of its own loss.
+
+    The history has the mean of every loss term per epoch and the module's own epoch
+    metrics, beside what skorch records.
+
+    Parameters
+    ----------
+    module : sktsrep.networks.TrainingModule
+        The network.
+    amp : bool
+        Whether forward passes run in bfloat16 where torch deems it safe.
+    validation_seed : int
+        Seed of the draws on held-out data. Every epoch repeats them, so that epochs
+        differ by the network, not by luck.
+    **kwargs
+        Parameters of :class:`skorch.NeuralNet`.
+    """
+
+    def __init__(self, module, *, amp=False, validation_seed=0, **kwargs):
+        self.amp = amp
+        self.validation_seed = validation_seed
+        super().__init__(module, **kwargs)
+
+    def initialize(self):
+        """Start a new training."""
+        self.n_steps_ = 0
+        self.best_ = {}
+        return super().initialize()
+
+    @property
+    def _default_callbacks(self):
+        return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]
+
+    def torch_compile(self, module, name):
+        """Compile parts in place, so that all their callers gain."""
+        if self.compile and name == "module":
+            for part in module.parts_to_compile():
+                part.compile(**self.get_params_for("compile"))
+        return module
+
+    def infer(self, x, **fit_params):
+        """Compute the loss terms of a batch that is on the device already."""
+        device = torch.device(self.device)
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.amp):
+            return self.module_(*x)
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Sum the loss terms."""
+        return sum(term for name, term in y_pred.items() if name.endswith("_loss"))
+
+    def train_step(self, batch, **fit_params):
+        """Make one optimizer step, then the module's updates without gradient."""
+        step = super().train_step(batch, **fit_params)
+        self.n_steps_ += 1
+        self.module_.after_step(self.n_steps_ / self.n_total_steps_)
+        return step
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Run one epoch as skorch does, but read the loss from the device once."""
+        if iterator is None:
+            return
+        terms = []
+        with nullcontext() if training else self._validation_draws():
+            for batch in iterator:
+                self.notify("on_batch_begin", batch=batch, training=training)
+                step = step_fn(batch, **fit_params)
+                terms.append(
+                    {"loss": step["loss"].detach()}
+                    | {name: term.detach() for name, term in step["y_pred"].items()}
+                )
+                self.notify("on_batch_end", batch=batch, training=training, **step)
+        names = list(terms[0])
+        means = torch.stack([torch.stack([t[n] for t in terms]).mean() for n in names])
+        self._record_epoch(dict(zip(names, means.tolist(), strict=True)), prefix)
+        if training:
+            metrics = self.module_.epoch_metrics()
+            for name, value in metrics.items():
+                self.history.record(name, value.item())
+
+    def _validation_draws(self):
+        device = torch.device(self.device)
+        return isolated_random_state(self.validation_seed, device)
+
+    def _record_epoch(self, values, prefix):
+        loss = f"{prefix}_loss"
+        values[loss] = values.pop("loss")
+        for name, value in values.items():
+            # A term of the training loss keeps its own name.
+            known = name == loss or prefix == "train"
+            self.history.record(name if known else f"{prefix}_{name}", value)
+        if not math.isfinite(values[loss]):
+            raise ValueError(
+                f"Training diverged: {loss} is {values[loss]} in epoch "
+                f"{len(self.history)}. Try a smaller lr."
+            )
+        is_best = values[loss] <= self.best_.get(loss, math.inf)
+        if is_best:
+            self.best_[loss] = values[loss]
+        self.history.record(f"{loss}_best", is_best)
+
+
+class FitProgress(Callback):
+    """Tell an estimator's scikit-learn callbacks about every epoch.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The one that is being fitted.
+    context : scikit-learn callback context
+        The context of its training.
+    """
+
+    def __init__(self, estimator, context):
+        self.estimator = estimator
+        self.context = context
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.epoch_ = self.context.subcontext(task_name="epoch")
+        self.epoch_.call_on_fit_task_begin(estimator=self.estimator)
+
+    def on_epoch_end(self, net, **kwargs):
+        if self.epoch_.call_on_fit_task_end(
+            estimator=self.estimator, reconstruction_attributes={"net_": net}
+        ):
+            raise KeyboardInterrupt  # skorch's way to end training between epochs
+
+
+def check_callbacks(callbacks):
+    """Raise TypeError unless all callbacks are skorch's."""
+    for item in callbacks or []:
+        # Skorch takes instances, classes, and pairs of a name and one of those.
+        callback = item[-1] if isinstance(item, tuple) else item
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(kind, Callback):
+            raise TypeError(
+                f"callbacks must be skorch callbacks, got {item!r} instead. "
+                "Scikit-learn's go to set_callbacks."
+            )
+
+
+def freeze(pattern, n_epochs):
+    """Make callbacks that keep some parameters fixed at first.
+
+    Parameters
+    ----------
+    pattern : str
+        Pattern of the parameters' names, as in :mod:`fnmatch`.
+    n_epochs : int
+        Epochs before they may change; 0 for none.
+
+    Returns
+    -------
+    list of skorch callbacks
+    """
+    if n_epochs == 0:
+        return []
+    return [Freezer(pattern), Unfreezer(pattern, at=n_epochs + 1)]
+
+
+def resolve_epochs(max_epochs, auto_steps, n_batches):
+    """Find the number of epochs that ``max_epochs`` means.
+
+    Parameters
+    ----------
+    max_epochs : int or "auto"
+        As an estimator takes it.
+    auto_steps : int
+        Optimizer steps that "auto" aims at. Large data get up to 2.5 times as many, so
+        that every row is seen 14 times.
+    n_batches : int
+        Optimizer steps per epoch.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> [resolve_epochs("auto", 800, n) for n in (1, 50, 100, 400)]
+    [800, 16, 14, 5]
+    """
+    if max_epochs != "auto":
+        return max_epochs
+    usual = auto_steps / n_batches
+    return max(1, round(min(max(usual, _AUTO_PASSES), _AUTO_MOST * usual)))
+
+
+def train(
+    make_network,
+    tensors,
+    *,
+    seed,
+    n_epochs,
+    batch_size,
+    lr,
+    weight_decay,
+    n_valid=0,
+    patience=None,
+    amp=False,
+    compile=False,
+    verbose=0,
+    param_groups=(),
+    progress=None,
+    callbacks=(),
+):
+    """Train a network.
+
+    Parameters
+    ----------
+    make_network : callable
+        Makes an untrained :class:`sktsrep.networks.TrainingModule`, without arguments.
+    tensors : sequence of Tensor
+        Training data on the device to train on; the arguments of the network's
+        ``forward``, one row per sample.
+    seed : int
+        Decides weights, batches, augmentations and dropout.
+    n_epochs, batch_size : int
+        Passes over the data, and samples per step. Without epochs the network stays
+        untrained, but has started from the data.
+    lr, weight_decay : float
+        Settings of AdamW. The learning rate falls to zero on a cosine.
+    n_valid : int
+        Samples to hold out, drawn at random.
+    patience : int or None
+        Epochs without a lower loss of the held-out samples before training stops with
+        the best weights; None trains to the end.
+    amp, compile : bool
+        Bfloat16, and :func:`torch.compile` of the blocks.
+    verbose : int
+        Whether to print a line per epoch.
+    param_groups : sequence of (pattern, dict)
+        Optimizer settings of some parameters.
+    progress : FitProgress or None
+        Hears of the end of an epoch before early stopping does.
+    callbacks : sequence of skorch callbacks
+        Others.
+
+    Returns
+    -------
+    net : SeriesNet
+        Trained, and trimmed for prediction.
+    history : DataFrame
+        Loss terms and metrics, one row per finished epoch.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        When interrupted before the end of the first epoch: no model is worth keeping.
+    ValueError
+        When the loss is not finite.
+    """
+    device = tensors[0].device
+    with isolated_random_state(seed, device):
+        training, validation = _split(tensors, n_valid)
+        n_steps = n_epochs * math.ceil(len(training) / batch_size)
+        network = make_network()
+        net = SeriesNet(
+            network,
+            amp=amp,
+            validation_seed=seed,
+            compile=compile,
+            criterion=nn.Identity,
+            optimizer=torch.optim.AdamW,
+            optimizer__fused=True,
+            optimizer__weight_decay=weight_decay,
+            optimizer__param_groups=[*_undecayed(network), *param_groups],
+            lr=lr,
+            batch_size=batch_size,
+            max_epochs=n_epochs,
+            iterator_train=DeviceBatches,
+            iterator_train__shuffle=True,
+            iterator_valid=DeviceBatches,
+            train_split=None if validation is None else predefined_split(validation),
+            callbacks=[*_callbacks(n_steps, patience, progress), *callbacks],
+            device=str(device),
+            verbose=verbose,
+        )
+        net.n_total_steps_ = n_steps
+        net.initialize()
+        network.start(*training.tensors)
+        if n_epochs:
+            net.partial_fit(training)
+    history = _history_frame(net)
+    if n_epochs and history.empty:
+        raise KeyboardInterrupt
+    if len(history) < len(net.history):
+        warn_user("Training interrupted by user.", UserWarning)
+    # Prediction needs neither optimizer nor callbacks, which may hold device memory,
+    # and the weights only once.
+    net.trim_for_prediction()
+    net.module = type(network)
+    return net, history
+
+
+def _split(tensors, n_valid):
+    """Training and validation data set; the latter is None for no samples."""
+    if n_valid == 0:
+        return TensorDataset(*tensors), None
+    n_samples = len(tensors[0])
+    order = torch.randperm(n_samples).to(tensors[0].device)
+    train, valid = order[n_valid:], order[:n_valid]
+    return (
+        TensorDataset(*(tensor[train] for tensor in tensors)),
+        TensorDataset(*(tensor[valid] for tensor in tensors)),
+    )
+
+
+def _undecayed(network):
+    """Optimizer settings of the parameters that modules exempt from weight decay."""
+    for path, module in network.named_modules():
+        for name in getattr(module, "no_decay", ()):
+            yield f"{path}.{name}", {"weight_decay": 0.0}
+
+
+def _callbacks(n_steps, patience, progress):
+    schedule = LRScheduler(CosineAnnealingLR, T_max=n_steps, step_every="batch")
+    callbacks = [("schedule", schedule)]
+    if progress is not None:
+        callbacks.append(("progress", progress))
+    callbacks.append(("gradient_clip", GradientNormClipping(_GRADIENT_CLIP)))
+    if patience is not None:
+        stop = EarlyStopping(
+            patience=patience,
+            threshold=0,  # skorch's is a share of the loss, wrong for negative ones
+            load_best=True,
+            sink=noop,
+        )
+        callbacks.append(("early_stopping", stop))
+    return callbacks
+
+
+def _history_frame(net):
+    """Loss terms and metrics, one row for every epoch that was finished."""
+    hidden = ("batches", "event_")
+    rows = [
+        {key: row[key] for key in row if not key.startswith(hidden)}
+        for row in net.history
+        if "dur" in row
+    ]
+    return pd.DataFrame(rows).set_index("epoch") if rows else pd.DataFrame()

@@ -1,0 +1,150 @@
+"""The auto-encoder of NC-VQVAE, its first stage."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sktsrep.augmentations import Augmentation, augment, time_shift
+from sktsrep.networks.base import TrainingModule
+from sktsrep.nn import (
+    POOL_SIZE,
+    EmbeddingMonitor,
+    SpectralEncoder,
+    pool,
+    summarize_latent,
+)
+from sktsrep.objectives import Objective
+from sktsrep.quantizers import Quantizer
+
+__all__ = ["Autoencoder"]
+
+# Latent vectors that a codebook starts from: about forty for each of 512 codes.
+_N_START_VECTORS = 20_000
+
+
+class Autoencoder(TrainingModule):
+    """Encoder, quantizer and decoder; ``forward`` gives the loss terms of a batch.
+
+    Parameters
+    ----------
+    make_encoder : callable
+        Makes the encoder from ``out_dim``, such as a partial
+        :class:`~sktsrep.nn.SpectralEncoder`.
+    quantizer : Quantizer
+        Makes the quantizer.
+    n_samples : int
+        Series in the training data.
+    objective : Objective or None
+        The self-supervised method.
+    augmentations : sequence of callables
+        How a view is made.
+    ssl_weight, augmented_weight : float
+        Weights of the self-supervised terms and of the view's reconstruction.
+    shift_probability : float
+        Probability that a series is shifted in time in training.
+
+    References
+    ----------
+    Mathisen, Lokna, Lee, Aune 2024, arXiv 2408.16613.
+    """
+
+    def __init__(
+        self,
+        *,
+        make_encoder: Callable[..., SpectralEncoder],
+        quantizer: Quantizer,
+        n_samples: int,
+        objective: Objective | None,
+        augmentations: Sequence[Augmentation],
+        ssl_weight: float,
+        augmented_weight: float,
+        shift_probability: float,
+    ) -> None:
+        super().__init__()
+        self.objective = objective
+        self.augmentations = augmentations
+        self.ssl_weight = ssl_weight
+        self.augmented_weight = augmented_weight
+        self.shift_probability = shift_probability
+        dim = quantizer.dim
+        self.encoder = make_encoder(out_dim=dim)
+        self.quantizer = quantizer.make_module(n_samples)
+        self.decoder = self.encoder.mirror(dim)
+        self.joint_embedding = None
+        if objective is not None:
+            self.joint_embedding = objective.make_network(self.encoder, dim)
+        self.monitor = EmbeddingMonitor(POOL_SIZE * dim)
+
+    def start(self, x: Tensor) -> None:  # type: ignore[override]
+        """Take what encoder, objective and quantizer need from the data."""
+        self.encoder.start(x)
+        if self.joint_embedding is not None:
+            self.joint_embedding.start(self.encoder)
+        self.quantizer.start(self.encoder.latent_vectors(x, _N_START_VECTORS))
+
+    def decode(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (batch, dim, places) to spectrogram and series."""
+        spectrogram = self.decoder(z).float()
+        return spectrogram, self.encoder.series(spectrogram)
+
+    def decode_tokens(self, tokens: Tensor) -> Tensor:
+        """Map tokens (batch, n_tokens) to series."""
+        return self.decode(self.quantizer.lookup(tokens))[1]
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """Map series to tokens (batch, n_tokens)."""
+        return self.quantizer.encode(self.encoder(x))
+
+    def embed(self, x: Tensor, level: str) -> Tensor:
+        """Map series to summarized features (batch, n_features)."""
+        if level == "latent":
+            return summarize_latent(self.encoder(x))
+        if level == "tokens":
+            return summarize_latent(self.quantizer.lookup(self.tokens(x)))
+        activations = self.encoder.activations(x)
+        z_q = self.quantizer.lookup(self.quantizer.encode(activations[-1]))
+        summary = self.encoder.summarize(activations)
+        return torch.cat([summary, summarize_latent(z_q)], dim=1)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Compute the loss terms of standardized series (batch, channels, time)."""
+        x = self._shift_some(x)
+        spectrogram = self.encoder.spectrogram(x)
+        z = self.encoder.latent(spectrogram)  # (batch, dim, places)
+        z_q, _, terms = self.quantizer(z)
+        decoded, series = self.decode(z_q)
+        self.monitor(pool(z_q))
+        terms["time_loss"] = F.mse_loss(series, x)
+        terms["frequency_loss"] = F.mse_loss(decoded, spectrogram)
+        if self.objective is not None and self.joint_embedding is not None:
+            view = augment(x, self.augmentations)
+            z_view = self.encoder(view)
+            terms |= self._augmented_terms(z_view, view)
+            joint = self.objective.losses(self.joint_embedding, z_q, z_view, x, view)
+            terms |= {name: self.ssl_weight * term for name, term in joint.items()}
+        return terms
+
+    def _shift_some(self, x: Tensor) -> Tensor:
+        if not self.training:  # held-out series are judged as they are
+            return x
+        # A small data set is soon memorized; shifting makes it new at every step.
+        shifted = torch.rand(len(x), 1, 1, device=x.device) < self.shift_probability
+        return torch.where(shifted, time_shift(x), x)
+
+    def _augmented_terms(self, z_view: Tensor, view: Tensor) -> dict[str, Tensor]:
+        """Reconstruction of the view, which is not quantized."""
+        if not self.augmented_weight:
+            return {}
+        loss = F.mse_loss(self.decode(z_view)[1], view)
+        return {"augmented_loss": self.augmented_weight * loss}
+
+    def after_step(self, progress: float) -> None:
+        """Update what the objective's network averages over steps."""
+        if self.joint_embedding is not None:
+            self.joint_embedding.follow(self.encoder, progress)
+
+    def epoch_metrics(self) -> dict[str, Tensor]:
+        """Compute use of the codebook and spread of the quantized features."""
+        return self.quantizer.epoch_metrics() | self.monitor.epoch_metrics()

@@ -1,0 +1,27 @@
+"""What the training engine asks of a network."""
+
+from torch import Tensor, nn
+
+__all__ = ["TrainingModule"]
+
+
+class TrainingModule(nn.Module):
+    """A network that knows its own loss: ``forward`` returns the terms of one batch.
+
+    The sum of the terms whose name ends in ``_loss`` is minimized; others are only
+    recorded.
+    """
+
+    def start(self, *data: Tensor) -> None:
+        """Set what depends on the training data, such as a codebook, before a step."""
+
+    def after_step(self, progress: float) -> None:
+        """Update what has no gradient; ``progress`` runs from 0 to 1."""
+
+    def parts_to_compile(self) -> list[nn.Module]:
+        """List the blocks that say they are worth :func:`torch.compile`."""
+        return [part for part in self.modules() if hasattr(part, "worth_compiling")]
+
+    def epoch_metrics(self) -> dict[str, Tensor]:
+        """Compute figures over the epoch just done, and start anew."""
+        return {}

@@ -1,0 +1,63 @@
+"""The fully convolutional network of Wang et al."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sktsrep.networks.base import TrainingModule
+
+__all__ = ["FullyConvolutionalNetwork"]
+
+_WIDTHS = (128, 256, 128)
+_KERNEL_SIZES = (8, 5, 3)
+
+
+class _Body(nn.Sequential):
+    """Three convolutions, batch norms and ReLUs, pooled over time."""
+
+    worth_compiling = True
+
+    def __init__(self, n_channels: int) -> None:
+        layers: list[nn.Module] = []
+        for width, size in zip(_WIDTHS, _KERNEL_SIZES, strict=True):
+            layers += [
+                nn.ConstantPad1d(((size - 1) // 2, size // 2), 0.0),
+                nn.Conv1d(n_channels, width, size),
+                nn.BatchNorm1d(width),
+                nn.ReLU(),
+            ]
+            n_channels = width
+        super().__init__(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, channels, time) to (batch, 128)."""
+        return super().forward(x).float().mean(dim=-1)
+
+
+class FullyConvolutionalNetwork(TrainingModule):
+    """Convolutions and a linear head; ``forward`` gives the cross-entropy.
+
+    Parameters
+    ----------
+    n_channels, n_classes : int
+        Channels of a series, and classes.
+
+    References
+    ----------
+    Wang, Yan, Oates 2017, "Time series classification from scratch with deep neural
+    networks", arXiv 1611.06455.
+    """
+
+    n_features = _WIDTHS[-1]
+
+    def __init__(self, *, n_channels: int, n_classes: int) -> None:
+        super().__init__()
+        self.body = _Body(n_channels)
+        self.head = nn.Linear(self.n_features, n_classes)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Map (batch, channels, time) to (batch, n_classes)."""
+        return self.head(self.body(x)).float()
+
+    def forward(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """Compute the cross-entropy of standardized series and class indices."""
+        return {"classification_loss": F.cross_entropy(self.logits(x), y)}

@@ -1,0 +1,235 @@
+"""From series to spectrograms and latent maps."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from scipy.signal import get_window
+from torch import Tensor, nn
+
+from sktsrep.functional import istft, stft
+from sktsrep.nn.convolutions import Decoder, Encoder
+from sktsrep.nn.pooling import (
+    LATENT_SUMMARY_SIZE,
+    SUMMARY_SIZE,
+    summarize,
+    summarize_latent,
+)
+
+__all__ = ["STFT", "SpectralEncoder"]
+
+# Rows that go through the network at once before training, to bound its memory.
+_ROWS = 256
+
+
+class STFT(nn.Module):
+    """Short-time Fourier transform with real and imaginary parts as channels.
+
+    Parameters
+    ----------
+    n_fft : int
+        Length of the window in timepoints.
+    hop_length : int
+        Timepoints between frames.
+    window : str
+        A window's name for :func:`scipy.signal.get_window`.
+    dtype : torch.dtype
+        Floating-point type of the series.
+
+    Examples
+    --------
+    >>> import torch
+    >>> STFT(8, 4)(torch.zeros(1, 3, 20)).shape
+    torch.Size([1, 6, 5, 6])
+    """
+
+    window: Tensor
+
+    def __init__(
+        self,
+        n_fft: int,
+        hop_length: int,
+        window: str = "hann",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        values = torch.as_tensor(get_window(window, n_fft), dtype=dtype)
+        self.register_buffer("window", values, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, channels, time) to (batch, 2 * channels, bins, frames)."""
+        spectrogram = stft(x, self.n_fft, self.hop_length, self.window)
+        return torch.cat([spectrogram.real, spectrogram.imag], dim=1)
+
+    def inverse(self, spectrogram: Tensor, n_timepoints: int) -> Tensor:
+        """Map (batch, 2 * channels, bins, frames) to (batch, channels, time)."""
+        real, imaginary = spectrogram.chunk(2, dim=1)
+        values = torch.complex(real, imaginary)
+        return istft(values, self.n_fft, self.hop_length, self.window, n_timepoints)
+
+
+class SpectralEncoder(nn.Module):
+    """From standardized series to a latent map: STFT, then :class:`Encoder`.
+
+    The channels of the convolutions over frames are, for every frequency bin, the real
+    and imaginary parts and the log amplitude. The parts are linear in the series, so
+    what has little power hardly shows in them. It shows in the logarithms, which know
+    no sign.
+
+    This is the one backbone of the package. A network asks of it :attr:`sizes`,
+    :attr:`n_features`, :meth:`start`, :meth:`spectrogram`, :meth:`latent`,
+    :meth:`activations`, :meth:`series` and :meth:`mirror`.
+
+    Parameters
+    ----------
+    n_channels, n_timepoints : int
+        Shape of a series, which lasts whole hops.
+    out_dim : int
+        Channels of the latent map.
+    n_fft, hop_length : int
+        Window (Hann) and hop of the STFT in timepoints.
+    max_tokens : int
+        Stages halve the frames until there are no more than this many.
+    hidden_dim, n_blocks : int
+        See :class:`Encoder`.
+    log_weight : float
+        Weight of the log amplitudes. Noise fills those of empty bins: at full weight it
+        would drown the rest.
+
+    Attributes
+    ----------
+    sizes : list of int
+        Frames of every stage, from fine to coarse; the last is the number of places.
+    in_channels : int
+        Real and imaginary parts of every channel and frequency bin.
+    log_mean : Tensor of shape (in_channels / 2, 1)
+        Mean log amplitudes of the training data, set by :meth:`start`.
+    n_latent_features : int
+        Features that summarize a map of ``out_dim`` channels.
+    n_features : int
+        Features of :meth:`embed`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> encoder = SpectralEncoder(1, 40, out_dim=4, max_tokens=8, hidden_dim=16)
+    >>> encoder(torch.zeros(2, 1, 40)).shape, encoder.sizes
+    (torch.Size([2, 4, 5]), [21, 10, 5])
+    """
+
+    log_mean: Tensor
+
+    def __init__(
+        self,
+        n_channels: int,
+        n_timepoints: int,
+        *,
+        out_dim: int,
+        n_fft: int = 8,
+        hop_length: int = 2,
+        max_tokens: int = 32,
+        hidden_dim: int = 64,
+        n_blocks: int = 2,
+        log_weight: float = 0.3,
+    ) -> None:
+        super().__init__()
+        self.n_timepoints = n_timepoints
+        self.out_dim = out_dim
+        self.hidden_dim = hidden_dim
+        self.n_blocks = n_blocks
+        self.log_weight = log_weight
+        self.stft = STFT(n_fft, hop_length)
+        # White noise of unit variance has entries of variance one half: the loss in the
+        # time-frequency domain means the same for every window.
+        self.scale = self.stft.window.square().sum().rsqrt().item()
+        self.sizes = [1 + math.ceil(n_timepoints / hop_length)]
+        while self.sizes[-1] > max_tokens:
+            self.sizes.append(self.sizes[-1] // 2)
+        n_bins = n_channels * (n_fft // 2 + 1)
+        self.in_channels = 2 * n_bins
+        n_maps = len(self.sizes) * (1 + n_blocks)
+        self.n_latent_features = LATENT_SUMMARY_SIZE * out_dim
+        n_summaries = SUMMARY_SIZE * (n_bins + n_maps * hidden_dim)
+        self.n_features = n_summaries + self.n_latent_features
+        self.register_buffer("log_mean", torch.zeros(n_bins, 1))
+        self.encoder = Encoder(
+            self.in_channels + n_bins, hidden_dim, out_dim, len(self.sizes), n_blocks
+        )
+
+    def mirror(self, in_dim: int) -> Decoder:
+        """Make the decoder from ``in_dim`` channels back to the spectrogram."""
+        return Decoder(
+            in_dim, self.hidden_dim, self.in_channels, self.sizes[::-1], self.n_blocks
+        )
+
+    @torch.no_grad()
+    def start(self, x: Tensor) -> None:
+        """Learn the mean log amplitudes of standardized series (rows, channels, time).
+
+        Left in, they would be the same large number in every frame of every series.
+        """
+        total = torch.zeros_like(self.log_mean)
+        for rows in x.split(_ROWS):
+            log_amplitudes = self.log_amplitudes(self.spectrogram(rows))
+            total += log_amplitudes.mean(dim=-1).sum(dim=0).unsqueeze(1)
+        self.log_mean += total / len(x)
+
+    @torch.no_grad()
+    def latent_vectors(self, x: Tensor, n_most: int) -> Tensor:
+        """Latent vectors (n_vectors, out_dim) of random series, about ``n_most``."""
+        rows = torch.randperm(len(x), device=x.device)
+        rows = rows[: max(1, n_most // self.sizes[-1])]
+        z = torch.cat([self(x[chunk]) for chunk in rows.split(_ROWS)])
+        return z.movedim(1, -1).flatten(end_dim=1)
+
+    def spectrogram(self, x: Tensor) -> Tensor:
+        """Map (batch, channels, time) to (batch, in_channels, frames)."""
+        return self.scale * self.stft(x).flatten(start_dim=1, end_dim=2)
+
+    def log_amplitudes(self, spectrogram: Tensor) -> Tensor:
+        """Map (batch, in_channels, frames) to (batch, bins, frames), centered.
+
+        The logarithms are common ones with a floor at 1e-4 of white noise of variance
+        1, below which single precision rounds.
+        """
+        real, imaginary = spectrogram.chunk(2, dim=1)
+        power = real.square() + imaginary.square()
+        return (power + 1e-8).log10() / 2 - self.log_mean
+
+    def _inputs(self, spectrogram: Tensor, log_amplitudes: Tensor) -> Tensor:
+        return torch.cat([spectrogram, self.log_weight * log_amplitudes], dim=1)
+
+    def activations(self, x: Tensor) -> list[Tensor]:
+        """Log amplitudes, then :meth:`Encoder.activations`; the latent map is last."""
+        spectrogram = self.spectrogram(x)
+        log_amplitudes = self.log_amplitudes(spectrogram)
+        inputs = self._inputs(spectrogram, log_amplitudes)
+        return [log_amplitudes, *self.encoder.activations(inputs)]
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Summarize all activations over time: (batch, n_features)."""
+        return self.summarize(self.activations(x))
+
+    @staticmethod
+    def summarize(activations: Sequence[Tensor]) -> Tensor:
+        """Do the part of :meth:`embed` that follows :meth:`activations`."""
+        *blocks, z = activations
+        summaries = [summarize(block) for block in blocks]
+        return torch.cat([*summaries, summarize_latent(z)], dim=1)
+
+    def latent(self, spectrogram: Tensor) -> Tensor:
+        """Map (batch, in_channels, frames) to (batch, out_dim, places)."""
+        log_amplitudes = self.log_amplitudes(spectrogram)
+        return self.encoder(self._inputs(spectrogram, log_amplitudes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, channels, time) to (batch, out_dim, places)."""
+        return self.latent(self.spectrogram(x))
+
+    def series(self, spectrogram: Tensor) -> Tensor:
+        """Invert :meth:`spectrogram`."""
+        n_bins = self.stft.n_fft // 2 + 1
+        unscaled = spectrogram.unflatten(1, (-1, n_bins)) / self.scale
+        return self.stft.inverse(unscaled, self.n_timepoints)

@@ -1,0 +1,320 @@
+"""What samplers of tokens share."""
+
+import functools
+from numbers import Integral, Real
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from sktsrep._base import ScoreSamplesMixin, TorchEstimator
+from sktsrep._device import resolve_device
+from sktsrep._fit import fitted_copy, training_fit
+from sktsrep._gaps import join, places_of_times
+from sktsrep._validation import (
+    check_positive_int,
+    class_indices,
+    validate_series,
+    validate_tokens,
+)
+
+__all__ = ["TokenSampler"]
+
+
+class TokenSampler(ScoreSamplesMixin, TorchEstimator):
+    """Base of the samplers: a tokenizer, and a network that models its tokens.
+
+    A subclass says which network it trains, in :meth:`_make_prior`, and how that
+    network draws, in :meth:`_generate`. The network has ``log_likelihood``. Parameters
+    are described in the subclasses of this package.
+    """
+
+    _auto_steps = 1000
+
+    _parameter_constraints = {
+        "tokenizer": [HasMethods(["fit", "encode", "decode"]), None],
+        "n_codes": [Interval(Integral, 1, None, closed="left"), None],
+        "guidance_scale": [Interval(Real, 0, None, closed="left")],
+        "class_dropout": [Interval(Real, 0, 1, closed="both")],
+        "hidden_dim": [Interval(Integral, 1, None, closed="left")],
+        "n_layers": [Interval(Integral, 1, None, closed="left")],
+        "n_heads": [Interval(Integral, 1, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        **TorchEstimator._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        tokenizer=None,
+        *,
+        n_codes=None,
+        guidance_scale=1.0,
+        class_dropout=0.1,
+        hidden_dim=128,
+        n_layers=3,
+        n_heads=4,
+        dropout=0.1,
+        max_epochs="auto",
+        batch_size=128,
+        lr=1e-3,
+        weight_decay=1e-2,
+        early_stopping=False,
+        validation_fraction=0.1,
+        amp=False,
+        compile=False,
+        device="auto",
+        random_state=None,
+        verbose=0,
+        callbacks=None,
+    ):
+        super().__init__(
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            lr=lr,
+            weight_decay=weight_decay,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            amp=amp,
+            compile=compile,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+            callbacks=callbacks,
+        )
+        self.tokenizer = tokenizer
+        self.n_codes = n_codes
+        self.guidance_scale = guidance_scale
+        self.class_dropout = class_dropout
+        self.hidden_dim = hidden_dim
+        self.n_layers = n_layers
+        self.n_heads = n_heads
+        self.dropout = dropout
+
+    def _make_prior(self, **sizes):
+        """Make the network from ``n_codes``, ``n_tokens``, ``n_classes`` and others."""
+        raise NotImplementedError(f"{type(self).__name__} defines no network.")
+
+    def _generate(self, tokens, unknown, classes):
+        """Fill the unknown tokens of a chunk, (batch, n_tokens)."""
+        raise NotImplementedError(f"{type(self).__name__} defines no drawing.")
+
+    # ------------------------------------------------------------------ training
+
+    @training_fit
+    def fit(self, X, y=None):
+        """Learn the distribution of the series' tokens.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_timepoints), (n_samples, n_channels, \
+                n_timepoints) or, without a tokenizer, (n_samples, n_tokens)
+            Series (whatever the tokenizer takes), or tokens.
+        y : array-like of shape (n_samples,), default=None
+            Class labels, for class-conditional sampling.
+
+        Returns
+        -------
+        self
+        """
+        if self.hidden_dim % self.n_heads:
+            raise ValueError(
+                f"hidden_dim must be a multiple of n_heads={self.n_heads}, got "
+                f"{self.hidden_dim} instead."
+            )
+        device = resolve_device(self.device)
+        n_samples = len(validate_series(self, X, reset=True))
+        classes = self._fit_classes(y, n_samples)
+        self._n_validation(n_samples)
+        context = self._init_callback_context(max_subtasks=2)
+        context.call_on_fit_task_begin(estimator=self)
+        tokens = self._fit_tokens(X, context.subcontext("tokenizer"))
+        self.n_tokens_ = tokens.shape[1]
+        make_network = functools.partial(
+            self._make_prior,
+            n_codes=self.n_codes_,
+            n_tokens=self.n_tokens_,
+            n_classes=len(self.classes_),
+            dim=self.hidden_dim,
+            n_layers=self.n_layers,
+            n_heads=self.n_heads,
+            dropout=self.dropout,
+            class_dropout=self.class_dropout,
+        )
+        self._train(
+            make_network,
+            [torch.tensor(tokens, device=device), torch.tensor(classes, device=device)],
+            subcontext=functools.partial(context.subcontext, "prior"),
+        )
+        context.call_on_fit_task_end(estimator=self, reconstruction_attributes={})
+        return self
+
+    def _fit_classes(self, y, n_samples):
+        """Class indices; without labels, all 0, which then means "no class"."""
+        if y is None:
+            self.classes_ = np.array([])
+            self.class_prior_ = np.array([])
+            return np.zeros(n_samples, dtype=np.int64)
+        self.classes_, indices = class_indices(y)
+        if len(indices) != n_samples:
+            raise ValueError(f"y must have {n_samples} labels, got {len(indices)}.")
+        self.class_prior_ = np.bincount(indices) / n_samples
+        return indices
+
+    def _fit_tokens(self, X, context):
+        """Tokens of the training data, encoded once; fits the tokenizer."""
+        if self.tokenizer is None:
+            self.tokenizer_ = None
+            tokens = validate_tokens(X, None, self.n_codes)
+            self.n_codes_ = self.n_codes or int(tokens.max()) + 1
+            return tokens
+        self.tokenizer_ = fitted_copy(self.tokenizer, X, self.random_state, context)
+        self.n_codes_ = len(self.tokenizer_.codebook_)
+        return self.tokenizer_.encode(X)
+
+    def _encode(self, X):
+        """Tokens of an array that was validated here, under the tokenizer's names."""
+        if self.tokenizer_ is None:
+            return validate_tokens(X, self.n_tokens_, self.n_codes_)
+        names = getattr(self.tokenizer_, "feature_names_in_", None)
+        X = X if names is None else pd.DataFrame(X, columns=names)
+        return self.tokenizer_.encode(X)
+
+    # ------------------------------------------------------------------ sampling
+
+    def sample(self, n_samples=1, y=None, random_state=None):
+        """Draw new series.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many.
+        y : label or array-like of shape (n_samples,), default=None
+            Class of all, or of each. None draws classes as frequent as in the
+            training data.
+        random_state : int, RandomState instance or None, default=None
+            Decides the samples; None takes the estimator's.
+
+        Returns
+        -------
+        ndarray
+            ``n_samples`` samples of the shape and dtype that ``fit`` saw; tokens
+            (int64) when fitted on tokens.
+        """
+        tokens = self.sample_tokens(n_samples, y, random_state)
+        return tokens if self.tokenizer_ is None else self.tokenizer_.decode(tokens)
+
+    def sample_tokens(self, n_samples=1, y=None, random_state=None):
+        """Draw the tokens of new series.
+
+        Parameters
+        ----------
+        n_samples, y, random_state
+            As in :meth:`sample`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_tokens), int64
+        """
+        return self._draw_rows(self._generate, n_samples, y, random_state).numpy()
+
+    def _draw_rows(self, draw, n_samples, y, random_state):
+        """Rows of ``draw``, which starts with all tokens unknown."""
+        check_is_fitted(self)
+        check_positive_int(n_samples, "n_samples")
+        self._check_guidance()
+        tokens = torch.zeros(n_samples, self.n_tokens_, dtype=torch.int64)
+        unknown = torch.ones_like(tokens, dtype=torch.bool)
+        with self._isolated(random_state):
+            classes = self._sample_classes(n_samples, y)
+            return self._apply_in_chunks(draw, tokens, unknown, classes)
+
+    def score_samples(self, X):
+        """Compute the log-likelihood of every series' tokens, without classes.
+
+        Parameters
+        ----------
+        X : array-like of the shape that ``fit`` saw
+            Series, or tokens.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Sum over the tokens, in nats; low for unusual series.
+
+        Notes
+        -----
+        :class:`AutoregressiveSampler` gives the exact log-likelihood.
+        :class:`MaskGITSampler` gives the pseudo-log-likelihood, the sum of every
+        token's log probability given all other tokens (Salazar et al. 2020, arXiv
+        1910.14659).
+
+        Comparable with the same tokenizer only: fewer codes are easier to predict. To
+        search a tokenizer's parameters, take :data:`sktsrep.metrics.frechet_scorer`.
+        A small training set is memorized, so its own series score far higher than
+        similar new ones: take a threshold from series that ``fit`` has not seen.
+        """
+        check_is_fitted(self)
+        self._check_class_free("score_samples")
+        tokens = self._encode(validate_series(self, X, reset=False))
+        score = self._module.log_likelihood
+        return self._apply_in_chunks(score, torch.tensor(tokens)).numpy()
+
+    def _check_guidance(self):
+        if self.guidance_scale != 1:
+            self._check_class_free(f"guidance_scale={self.guidance_scale}")
+
+    def _check_class_free(self, what):
+        if len(self.classes_) and not self._module.class_dropout:
+            raise ValueError(
+                f"{what} needs the distribution without classes, which a sampler "
+                "fitted with labels and class_dropout=0 has not learned."
+            )
+
+    def _check_series(self, what):
+        check_is_fitted(self)
+        if self.tokenizer_ is None or len(self.sample_shape_) == 3:
+            raise ValueError(f"{what} needs a sampler that was fitted on series.")
+
+    def _sample_classes(self, n_samples, y):
+        """Class indices of samples, drawn where ``y`` is None."""
+        if y is None and len(self.classes_):
+            prior = torch.tensor(self.class_prior_)
+            return torch.multinomial(prior, n_samples, replacement=True)
+        return self._given_classes(n_samples, y)
+
+    def _given_classes(self, n_samples, y):
+        """Class indices of labels; "no class" where ``y`` is None."""
+        if y is None:
+            return torch.full((n_samples,), len(self.classes_))
+        if len(self.classes_) == 0:
+            raise ValueError("y was given, but the sampler was fitted without.")
+        y = np.asarray(y)
+        y = np.repeat(y, n_samples) if y.ndim == 0 else column_or_1d(y)
+        if len(y) != n_samples:
+            raise ValueError(f"y must have n_samples={n_samples} labels, got {len(y)}.")
+        unknown = sorted(set(y.tolist()) - set(self.classes_.tolist()), key=str)
+        if unknown:
+            raise ValueError(
+                f"y contains previously unseen labels: {unknown}. Known are "
+                f"{self.classes_.tolist()}."
+            )
+        return torch.tensor(np.searchsorted(self.classes_, y))
+
+    @property
+    def _places(self):
+        """Places of the latent map, and tokens per place."""
+        return getattr(self.tokenizer_, "token_shape_", (self.n_tokens_, 1))
+
+    def _unknown_tokens(self, mask):
+        """Which tokens a mask of missing values (n_samples, ..., time) hides."""
+        n_places, depth = self._places
+        missing = mask.reshape(len(mask), -1, mask.shape[-1]).any(axis=1)
+        hidden = places_of_times(missing, n_places)
+        return torch.tensor(hidden.repeat(depth, axis=1))
+
+    def _join(self, X, mask, filling):
+        """Series with a filling that meets what is known, over two places' time."""
+        joined = join(X, mask, filling, reach=2 * X.shape[-1] / self._places[0])
+        return joined.astype(X.dtype, copy=False)

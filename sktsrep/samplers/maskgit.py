@@ -1,0 +1,308 @@
+"""Sampling by iterative parallel decoding."""
+
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from sktsrep._gaps import closest, interpolate
+from sktsrep._validation import check_mask, check_positive_int, validate_series
+from sktsrep.functional import MASK_SCHEDULES
+from sktsrep.networks import MaskedPrior
+from sktsrep.samplers.base import TokenSampler
+
+__all__ = ["MaskGITSampler"]
+
+
+class MaskGITSampler(TokenSampler):
+    """Sample new series by iterative parallel decoding of tokens [1]_.
+
+    A bidirectional transformer learns the distribution of tokens by predicting masked
+    ones from the others. Sampling starts with all tokens masked and keeps, step by
+    step, those that the model is surest of.
+
+    Parameters
+    ----------
+    tokenizer : estimator or None, default=None
+        Turns series into tokens and back, by ``encode`` and ``decode``, and has a
+        ``codebook_`` with one row per code, such as
+        :class:`~sktsrep.tokenizers.SSLVQTokenizer`. A fitted tokenizer in a
+        :class:`~sklearn.frozen.FrozenEstimator` is used as it is; of any other, fitted
+        or not, a clone is fitted on the same series. None: ``fit`` takes tokens.
+    n_codes : int, default=None
+        Size of the codebook when ``fit`` takes tokens; a tokenizer has its own. None is
+        the largest token in ``fit``, plus one: larger tokens, which a test part may
+        hold, are then refused.
+    schedule : {"cosine", "linear", "square", "cubic", "sqrt"}, default="cosine"
+        How the share of masked tokens falls, in training and decoding.
+    n_steps : int, default=10
+        Decoding steps. More steps, up to one per token, draw from the model more
+        faithfully and take longer.
+    temperature : float, default=4.0
+        Scale of the Gumbel noise on the confidence; it falls to zero over the steps.
+        Higher values give more diverse series.
+    guidance_scale : float, default=1.0
+        Classifier-free guidance: 1 samples the class-conditional distribution, 0
+        ignores the class, more than 1 exaggerates it.
+    class_dropout : float, default=0.1
+        Probability of hiding the class in training. Guidance and everything that works
+        without a class need it above 0.
+    hidden_dim : int, default=128
+        Width of the transformer; a multiple of ``n_heads``.
+    n_layers : int, default=3
+        Layers of the transformer.
+    n_heads : int, default=4
+        Attention heads.
+    dropout : float, default=0.1
+        Probability of dropping activations in training.
+    max_epochs : int or "auto", default="auto"
+        Passes over the data; 0 leaves the network untrained. "auto" makes about 1000
+        optimizer steps, and up to 2500 on large data, to reach 14 passes.
+    batch_size : int, default=128
+        Series per step.
+    lr : float, default=1e-3
+        Learning rate of AdamW at the start; it falls to zero on a cosine.
+    weight_decay : float, default=1e-2
+        Weight decay of AdamW; a codebook has none.
+    early_stopping : bool or int, default=False
+        Whether to hold out some series and stop when their loss no longer falls, with
+        the best weights. An int is the number of epochs to wait; True waits 10.
+    validation_fraction : float, default=0.1
+        Share of series held out for it. Self-supervised losses compare the series of a
+        batch with each other, so hold out a few dozen.
+    amp : bool, default=False
+        Whether forward passes run in bfloat16 where torch deems it safe.
+    compile : bool, default=False
+        Whether to compile the network's blocks with :func:`torch.compile`.
+    device : str or torch.device, default="auto"
+        Where to compute; "auto" is CUDA when available.
+    random_state : int, RandomState instance or None, default=None
+        Decides everything random in ``fit``, and in methods that are given no other.
+    verbose : int, default=0
+        Whether to print a line per epoch.
+    callbacks : list of skorch callbacks, default=None
+        Called during training. Scikit-learn's go to ``set_callbacks``.
+
+    Attributes
+    ----------
+    net_ : SeriesNet
+        The trained skorch net; ``net_.module_`` is the torch module.
+    tokenizer_ : estimator or None
+        The fitted tokenizer; a copy of a frozen one.
+    n_tokens_, n_codes_ : int
+        Tokens per series; size of the codebook.
+    classes_ : ndarray of shape (n_classes,)
+        The labels; empty when fitted without.
+    class_prior_ : ndarray of shape (n_classes,)
+        Their shares in the training data.
+    history_ : DataFrame
+        One row per epoch: the loss in nats per predicted token, and its duration
+        ``dur`` in seconds.
+    n_iter_ : int
+        Epochs trained.
+    sample_shape_ : tuple of int
+        Shape of one sample in ``fit``.
+    n_features_in_ : int
+        Size of the second axis in ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Only when ``X`` has feature names that are all strings.
+
+    See Also
+    --------
+    AutoregressiveSampler : Has an exact likelihood, and draws token by token.
+
+    Notes
+    -----
+    The loss is the categorical cross-entropy at masked places only; every series has
+    its own mask ratio. Tokens that are known are never masked again.
+
+    References
+    ----------
+    .. [1] Chang et al. 2022, "MaskGIT", arXiv 2202.04200.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktsrep.samplers import MaskGITSampler
+    >>> tokens = np.arange(12).reshape(1, 12).repeat(30, axis=0) % 3
+    >>> sampler = MaskGITSampler(
+    ...     hidden_dim=32, n_layers=1, max_epochs=150, random_state=0, device="cpu"
+    ... )
+    >>> sampler.fit(tokens).sample(2, random_state=0)
+    array([[0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2],
+           [0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2]])
+    """
+
+    _parameter_constraints = {
+        "schedule": [StrOptions(set(MASK_SCHEDULES))],
+        "n_steps": [Interval(Integral, 1, None, closed="left")],
+        "temperature": [Interval(Real, 0, None, closed="left")],
+        **TokenSampler._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        tokenizer=None,
+        *,
+        n_codes=None,
+        schedule="cosine",
+        n_steps=10,
+        temperature=4.0,
+        guidance_scale=1.0,
+        class_dropout=0.1,
+        hidden_dim=128,
+        n_layers=3,
+        n_heads=4,
+        dropout=0.1,
+        max_epochs="auto",
+        batch_size=128,
+        lr=1e-3,
+        weight_decay=1e-2,
+        early_stopping=False,
+        validation_fraction=0.1,
+        amp=False,
+        compile=False,
+        device="auto",
+        random_state=None,
+        verbose=0,
+        callbacks=None,
+    ):
+        super().__init__(
+            tokenizer,
+            n_codes=n_codes,
+            guidance_scale=guidance_scale,
+            class_dropout=class_dropout,
+            hidden_dim=hidden_dim,
+            n_layers=n_layers,
+            n_heads=n_heads,
+            dropout=dropout,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            lr=lr,
+            weight_decay=weight_decay,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            amp=amp,
+            compile=compile,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+            callbacks=callbacks,
+        )
+        self.schedule = schedule
+        self.n_steps = n_steps
+        self.temperature = temperature
+
+    def _make_prior(self, **sizes):
+        return MaskedPrior(schedule=self.schedule, **sizes)
+
+    def _generate(self, tokens, unknown, classes):
+        *_, (tokens, _) = self._decoding_path(tokens, unknown, classes)
+        return tokens
+
+    def _decoding_path(self, tokens, unknown, classes):
+        return self._module.decoding_path(
+            tokens,
+            unknown,
+            classes,
+            n_steps=self.n_steps,
+            schedule=self.schedule,
+            temperature=self.temperature,
+            guidance_scale=self.guidance_scale,
+        )
+
+    def decoding_path(self, n_samples=1, y=None, random_state=None):
+        """Draw new series and give their tokens after every step of the decoding.
+
+        Parameters
+        ----------
+        n_samples, y, random_state
+            As in :meth:`sample`.
+
+        Returns
+        -------
+        tokens : ndarray of shape (n_steps, n_samples, n_tokens), int64
+            Tokens, a first guess where they are still masked; the last are those of
+            :meth:`sample_tokens`.
+        masks : ndarray of shape (n_steps, n_samples, n_tokens), bool
+            True where a token is still masked after the step.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sktsrep.samplers import MaskGITSampler
+        >>> tokens = np.arange(12).reshape(1, 12).repeat(30, axis=0) % 3
+        >>> sampler = MaskGITSampler(hidden_dim=8, n_steps=4, max_epochs=1)
+        >>> tokens, masks = sampler.fit(tokens).decoding_path(2)
+        >>> tokens.shape, masks.sum(axis=2)[:, 0].tolist()
+        ((4, 2, 12), [11, 8, 4, 0])
+        """
+
+        def steps(*chunk):
+            path = [torch.stack(step, dim=1) for step in self._decoding_path(*chunk)]
+            return torch.stack(path, dim=1)  # (batch, n_steps, 2, n_tokens)
+
+        rows = self._draw_rows(steps, n_samples, y, random_state)
+        tokens, masks = rows.permute(2, 1, 0, 3).numpy()
+        return tokens, masks.astype(bool)
+
+    def impute(self, X, mask=None, y=None, *, n_candidates=8, random_state=None):
+        """Fill in missing parts of series with parts that fit the rest.
+
+        Tokens whose stretch of time holds a missing value are sampled given the
+        others. The decoded values are bent, over two tokens' time, to meet the known
+        ones.
+
+        Parameters
+        ----------
+        X : array-like of the shape that ``fit`` saw
+            Series; missing values may be NaN. Needs a tokenizer and no spectrograms.
+        mask : array-like of bool of the same shape, default=None
+            True where a value is missing; None is where ``X`` is NaN.
+        y : label or array-like of shape (n_samples,), default=None
+            Class of all, or of each; None for the distribution without classes.
+        n_candidates : int, default=8
+            Draws per series, among which the one closest to its known values is kept.
+            Where a channel is missing, the other channels count in this choice only,
+            because a token stands for all channels.
+        random_state : int, RandomState instance or None, default=None
+            Decides the filling; None takes the estimator's.
+
+        Returns
+        -------
+        ndarray
+            The series; values that are not missing are exactly those given.
+
+        Notes
+        -----
+        The filling is a draw, one of the ways in which a series may go on: for the
+        least squared error average several. It is no closer than tokens tell: through
+        gaps of a few timepoints in smooth series, straight lines are closer.
+        """
+        self._check_series("impute")
+        if y is None:
+            self._check_class_free("impute")
+        self._check_guidance()
+        check_positive_int(n_candidates, "n_candidates")
+        X = validate_series(self, X, reset=False, allow_nan=True)
+        mask = np.isnan(X) if mask is None else check_mask(mask, X)
+        classes = self._given_classes(len(X), y)
+        filled = np.array(X)
+        rows = np.flatnonzero(mask.reshape(len(X), -1).any(axis=1))
+        if len(rows):
+            series = X[rows], mask[rows], classes[rows]
+            filled[rows] = self._fill(*series, n_candidates, random_state)
+        return filled
+
+    def _fill(self, X, mask, classes, n_candidates, random_state):
+        """Series without their gaps; each of those given has one."""
+        X = interpolate(X, mask)
+        tokens, unknown = torch.tensor(self._encode(X)), self._unknown_tokens(mask)
+        with self._isolated(random_state):
+            draws = [
+                self._apply_in_chunks(self._generate, tokens, unknown, classes)
+                for _ in range(n_candidates)
+            ]
+        fillings = np.stack([self.tokenizer_.decode(draw.numpy()) for draw in draws])
+        return self._join(X, mask, closest(X, mask, fillings))
