@@ -51,7 +51,7 @@ def linear_probe():
     return make_pipeline(StandardScaler(), classifier)
 
 
-tokenizer = SSLVQTokenizer(max_epochs=500, random_state=0)
+tokenizer = SSLVQTokenizer(max_epochs=300, random_state=0)
 tokenizer.set_callbacks(ProgressBar()).fit(X_train)
 probe = linear_probe().fit(tokenizer.transform(X_train), y_train)
 
@@ -72,7 +72,7 @@ print(f"  {'logistic regression on embeddings':38} {score:.3f}")
 # tokenizer.
 
 pipe = make_pipeline(
-    STFTTransformer(), SSLVQTokenizer(max_epochs=200, random_state=0), linear_probe()
+    STFTTransformer(), SSLVQTokenizer(max_epochs=100, random_state=0), linear_probe()
 )
 scores = cross_val_score(pipe, X_train, y_train, cv=3)
 print(f"3-fold cross-validation on the training part: {scores.round(3)}")

@@ -1,7 +1,9 @@
 """Representations of time series without labels, and new series from them."""
 
+from importlib import import_module
 from importlib.metadata import version
 
+from sktsrep._config import config_context
 from sktsrep.autoencoders import VAE
 from sktsrep.classifiers import FineTunedClassifier
 from sktsrep.encoders import SSLEncoder
@@ -19,5 +21,18 @@ __all__ = [
     "SSLEncoder",
     "SSLVQTokenizer",
     "STFTTransformer",
+    "config_context",
 ]
 __version__ = version("sktsrep")
+
+_LAZY = ("metrics", "plotting")  # imported where they are first used
+
+
+def __getattr__(name):
+    if name in _LAZY:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *_LAZY})

@@ -5,6 +5,7 @@ import math
 from numbers import Integral, Real
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.base import (
     BaseEstimator,
@@ -20,14 +21,24 @@ from sklearn.utils.validation import check_is_fitted
 from sktsrep._device import (
     apply_in_chunks,
     as_series,
-    isolated_random_state,
+    available_device,
+    make_generators,
     random_seed,
     resolve_device,
+    to_device,
     to_tensor,
 )
+from sktsrep._fit import is_nested_fit
 from sktsrep._training import FitProgress, check_callbacks, resolve_epochs, train
-from sktsrep._validation import validate_series, warn_user
-from sktsrep.functional import channel_scale, resolve_frames, shared_shape
+from sktsrep._validation import validate_series
+from sktsrep._versions import VersionedMixin
+from sktsrep._warnings import warn_user
+from sktsrep.functional import (
+    guarded_scale,
+    limited_shape,
+    outlying,
+    resolve_frames,
+)
 from sktsrep.nn import STFT, SpectralEncoder
 
 __all__ = [
@@ -40,9 +51,12 @@ __all__ = [
 # Epochs without a lower validation loss that early_stopping=True waits for.
 _PATIENCE = 10
 
-# Series whose spectrograms are computed at once: those of all take many times the
-# space of the data.
+# Series that are prepared at once: temporary copies of all take many times their space.
 _SERIES_AT_ONCE = 1024
+
+# Values at prediction are clipped this many times as far out as training values reach:
+# far enough to leave everything usual alone, near enough for finite results.
+_REACH = 100.0
 
 # What counts as a collapse: embeddings of a rank below 2 (or half of what it was), or
 # with next to none of their first spread. Below the least spread, series were equal.
@@ -51,7 +65,7 @@ _KEPT_RANK = 1 / 2
 _KEPT_SPREAD = 0.02
 
 
-class TorchEstimator(CallbackSupportMixin, BaseEstimator):
+class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
     """Base of the estimators that hold a trained ``net_``."""
 
     _parameter_constraints = {
@@ -131,21 +145,56 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
             )
         return n_valid
 
+    def _held_out_rows(self, n_samples, labels=None):
+        """Random rows that early stopping looks at; stratified where there are labels.
+
+        A class with a single series stays in the training part.
+        """
+        n_valid = self._n_validation(n_samples)
+        rng = np.random.RandomState(random_seed(self.random_state))
+        order = rng.permutation(n_samples)
+        if labels is None or not n_valid:
+            return order[:n_valid]
+        # Rows ordered by their rank within the class, as a share of the class: any
+        # beginning of that order has the classes in equal shares.
+        position = np.empty(n_samples)
+        for label in np.unique(labels):
+            rows = order[labels[order] == label]
+            position[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
+            position[rows[-1]] = np.inf  # one of each class is trained on
+        order = order[np.argsort(position[order], kind="stable")]
+        return order[: min(n_valid, int(np.isfinite(position).sum()))]
+
+    @property
+    def history_(self):
+        """Loss terms and metrics, one row per epoch."""
+        check_is_fitted(self, "_history")
+        index = pd.RangeIndex(1, self.n_iter_ + 1, name="epoch")
+        return pd.DataFrame(self._history, index=index)
+
     def _train(
-        self, make_network, tensors, *, subcontext=None, param_groups=(), callbacks=()
+        self,
+        make_network,
+        tensors,
+        *,
+        labels=None,
+        subcontext=None,
+        param_groups=(),
+        callbacks=(),
     ):
         """Train a network; set ``net_``, ``history_`` and ``n_iter_``.
 
-        ``subcontext`` opens scikit-learn's callback context where the training is one
-        of several tasks of the fit.
+        ``labels`` stratify what early stopping holds out. ``subcontext`` opens
+        scikit-learn's callback context where the training is one of several tasks of
+        the fit.
         """
-        n_valid = self._n_validation(len(tensors[0]))
-        n_batches = math.ceil((len(tensors[0]) - n_valid) / self.batch_size)
+        held_out = self._held_out_rows(len(tensors[0]), labels)
+        n_batches = math.ceil((len(tensors[0]) - len(held_out)) / self.batch_size)
         n_epochs = resolve_epochs(self.max_epochs, self._auto_steps, n_batches)
         open_context = subcontext or self._init_callback_context
         context = open_context(max_subtasks=n_epochs)
         context.call_on_fit_task_begin(estimator=self)
-        self.net_, self.history_ = train(
+        self.net_, self._history = train(
             make_network,
             tensors,
             seed=random_seed(self.random_state),
@@ -153,7 +202,7 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
             batch_size=self.batch_size,
             lr=self.lr,
             weight_decay=self.weight_decay,
-            n_valid=n_valid,
+            held_out=held_out,
             patience=self._patience(),
             amp=self.amp,
             compile=self.compile,
@@ -161,8 +210,10 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
             param_groups=param_groups,
             progress=FitProgress(self, context),
             callbacks=[*(self.callbacks or []), *callbacks],
+            keep_interrupted=not is_nested_fit(),
         )
-        self.n_iter_ = len(self.history_)
+        self.n_iter_ = len(next(iter(self._history.values()), ()))
+        self.n_threads_ = torch.get_num_threads()
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes={})
 
     # ---------------------------------------------------------------- prediction
@@ -176,17 +227,28 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
         """The trained torch module, in evaluation mode."""
         return self.net_.module_.eval()
 
-    def _isolated(self, random_state):
-        """Context of a method that draws; None takes the estimator's random state."""
+    @property
+    def _device(self):
+        """Where the net is; moves it where its device is missing on this machine."""
+        device = available_device(self.net_.device)
+        if str(device) != self.net_.device:
+            self.net_.module_.to(device)
+            self.net_.device = str(device)
+        return device
+
+    def _generators(self, random_state):
+        """Generators of a method that draws, for the host and for the device.
+
+        None takes the estimator's random state.
+        """
         random_state = self.random_state if random_state is None else random_state
-        device = torch.device(self.net_.device)
-        return isolated_random_state(random_seed(random_state), device)
+        return make_generators(random_seed(random_state), self._device)
 
-    def _apply_in_chunks(self, function, *tensors):
-        """Rows of ``function`` on the net's device, from and to host tensors."""
-        return apply_in_chunks(function, torch.device(self.net_.device), *tensors)
+    def _apply_in_chunks(self, function, *rows, dtype=None):
+        """Rows of ``function`` on the net's device, from and to the host."""
+        return apply_in_chunks(function, self._device, *rows, dtype=dtype)
 
-    def _apply(self, function, X):
+    def _apply(self, function, X, dtype=None):
         """Rows of ``function(standardized series)`` for checked ``X``, as an array.
 
         Subclasses say how series are standardized, in ``_prepare``.
@@ -195,7 +257,82 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
         def prepared(x):
             return function(self._prepare(x))
 
-        return self._apply_in_chunks(prepared, to_tensor(X, "cpu")).numpy()
+        return self._apply_in_chunks(prepared, X, dtype=dtype).numpy()
+
+    # ------------------------------------------------------------- extreme values
+
+    def _fit_bounds(self, X):
+        """Learn which values are usual; series within the range of usual ones.
+
+        Sets ``_bounds``, to which values are clipped at prediction. Training values are
+        clipped to what the other series reach, with a warning, where a series has
+        outlying ones: they alone would decide mean and scale.
+
+        Returns
+        -------
+        low, high : Tensor of shape (n_channels, 1), float64
+            Range of the usual values.
+        """
+        ends = torch.cat(
+            [
+                torch.stack([x.amin(dim=2), x.amax(dim=2)])
+                for x in map(as_series, self._tensor_chunks(X))
+            ],
+            dim=1,
+        ).double()  # (2, n_samples, n_channels)
+        some = as_series(to_tensor(X[:: max(len(X) // _SERIES_AT_ONCE, 1)], "cpu"))
+        median = some.movedim(1, 0).flatten(start_dim=1).median(dim=1).values
+        is_outlying = outlying((ends - median).abs().amax(dim=0))
+        if is_outlying.any():
+            self._warn_of_outliers(is_outlying, ends)
+        low = ends[0].masked_fill(is_outlying, torch.inf).amin(dim=0).unsqueeze(1)
+        high = ends[1].masked_fill(is_outlying, -torch.inf).amax(dim=0).unsqueeze(1)
+        center = low / 2 + high / 2  # a sum of both might overflow
+        reach = _REACH * torch.maximum(high / 2 - low / 2, 1e-3 * center.abs())
+        reach = torch.where(reach > 0, reach, _REACH)
+        self._bounds = (center - reach).numpy(), (center + reach).numpy()
+        return low, high
+
+    def _warn_of_outliers(self, is_outlying, ends):
+        rows, channels = is_outlying.nonzero().T.tolist()
+        largest = ends.abs().amax(dim=0)[rows, channels]
+        cells = zip(rows, channels, largest.tolist(), strict=True)
+        where = [f"row {i}, channel {c} (up to {value:.3g})" for i, c, value in cells]
+        more = f" and {len(where) - 5} more" if len(where) > 5 else ""
+        warn_user(
+            f"{len(set(rows))} series have values more than 100 times as far out as "
+            f"most others: {', '.join(where[:5])}{more}. For training they are clipped "
+            "to what the other series reach. If they are glitches or fill values, "
+            "repair or drop them before; if such values are usual, transform the data, "
+            "for example by a logarithm.",
+            UserWarning,
+        )
+
+    @staticmethod
+    def _tensor_chunks(X):
+        for start in range(0, len(X), _SERIES_AT_ONCE):
+            yield to_tensor(X[start : start + _SERIES_AT_ONCE], "cpu")
+
+    def _clip(self, x):
+        """Series (n_samples, n_channels, time) with extreme values brought nearer."""
+        low, high = to_device(x.device, *self._bounds)
+        info = torch.finfo(x.dtype)
+        return x.clamp(low.clamp(min=info.min).to(x), high.clamp(max=info.max).to(x))
+
+    def _clipped_away(self, X):
+        """Mean square of what clipping takes away, in units of the scale; (n_samples,).
+
+        It is what a score misses that compares clipped series.
+        """
+        low, high = self._bounds
+        missed = []
+        for x in map(as_series, self._tensor_chunks(X)):
+            x = x.double().numpy()
+            with np.errstate(over="ignore"):
+                gap = (x - np.clip(x, low, high)) / self.scale_
+                missed.append(np.square(gap).mean(axis=(1, 2)))
+        # A finite score for every finite series.
+        return np.minimum(np.concatenate(missed), 1e300)
 
 
 class ScoreSamplesMixin:
@@ -318,23 +455,32 @@ class SpectralEstimator(
     def _whole_hops(self, x):
         """Series (n_samples, n_channels, time) of whole hops."""
         stft = self._stft(x)
-        spectrogram = x if x.ndim == 4 else stft(as_series(x))
+        if x.ndim == 4:
+            spectrogram = x
+        else:
+            spectrogram = stft(self._clip(as_series(x)))
         n_timepoints = max((spectrogram.shape[-1] - 1) * stft.hop_length, 1)
         return stft.inverse(spectrogram, n_timepoints)
 
-    def _fit_whole_hops(self, x):
-        """As :meth:`_whole_hops`; spectrograms must be those of their own series."""
+    def _fit_whole_hops(self, x, low, high):
+        """As :meth:`_whole_hops`, for training.
+
+        Series are clipped to the range of usual values. Spectrograms must be those of
+        their own series.
+        """
+        if x.ndim < 4:
+            x = as_series(x)
+            return self._whole_hops(x.clamp(low.to(x), high.to(x)))
         series = self._whole_hops(x)
-        if x.ndim == 4:
-            gap = (self._stft(series)(series) - x).abs().max()
-            if gap > 1e-2 * x.abs().max():  # float16 alone makes 1e-3
-                n_fft, hop_length = self._frames
-                raise ValueError(
-                    "X are no spectrograms of series with window='hann', "
-                    f"n_fft={n_fft} and hop_length={hop_length}. Give the "
-                    "STFTTransformer's n_fft and hop_length here too; it must have "
-                    "output='real_imag' and that window."
-                )
+        gap = (self._stft(series)(series) - x).abs().max()
+        if gap > 1e-2 * x.abs().max():  # float16 alone makes 1e-3
+            n_fft, hop_length = self._frames
+            raise ValueError(
+                "X are no spectrograms of series with window='hann', "
+                f"n_fft={n_fft} and hop_length={hop_length}. Give the "
+                "STFTTransformer's n_fft and hop_length here too; it must have "
+                "output='real_imag' and that window."
+            )
         return series
 
     def _fit_series(self, X):
@@ -354,12 +500,15 @@ class SpectralEstimator(
             )
         device = resolve_device(self.device)
         self._frames = self._resolve_frames(X.shape[1:])
-        chunks = to_tensor(X, "cpu").split(_SERIES_AT_ONCE)
-        series = torch.cat([self._fit_whole_hops(rows.to(device)) for rows in chunks])
-        mean = shared_shape(series.double())  # (n_channels, time)
-        self.mean_ = mean.cpu().numpy()
-        self.scale_ = channel_scale(series, mean).cpu().numpy()
         self._dtype = X.dtype
+        low, high = self._fit_bounds(X) if X.ndim < 4 else (None, None)
+        series = None
+        for i, x in enumerate(self._tensor_chunks(X)):
+            part = self._fit_whole_hops(x.to(device), low, high)
+            if series is None:
+                series = part.new_empty(len(X), *part.shape[1:])
+            series[i * _SERIES_AT_ONCE :][: len(part)] = part
+        self._fit_scale(series)
         make_encoder = functools.partial(
             SpectralEncoder,
             n_channels=series.shape[1],
@@ -370,7 +519,29 @@ class SpectralEstimator(
             hidden_dim=self.hidden_dim,
             n_blocks=self.n_blocks,
         )
-        return self._standardize(series), make_encoder
+        return self._standardize_all(series), make_encoder
+
+    def _fit_scale(self, series):
+        """Learn offset and scale, chunk by chunk in double precision."""
+        chunks = series.split(_SERIES_AT_ONCE)
+        mean = sum(x.double().sum(dim=0) for x in chunks) / len(series)
+
+        def variance_around(center):  # (n_channels, 1)
+            total = sum((x - center).square().sum(dim=0) for x in chunks)
+            return total.mean(dim=1, keepdim=True) / len(series)
+
+        center = limited_shape(mean, variance_around(mean))  # (n_channels, time)
+        scale = guarded_scale(variance_around(center).sqrt(), center, series.dtype)
+        self.mean_, self.scale_ = center.cpu().numpy(), scale.cpu().numpy()
+
+    def _standardize_all(self, series):
+        """Standardized float32 series, in place where they are float32 already."""
+        result = series.float()
+        for rows, x in zip(
+            result.split(_SERIES_AT_ONCE), series.split(_SERIES_AT_ONCE), strict=True
+        ):
+            rows.copy_(self._standardize(x))
+        return result
 
     def _standardize(self, series):
         mean = to_tensor(self.mean_, series.device)
@@ -384,7 +555,7 @@ class SpectralEstimator(
     def _embed(self, function, X):
         """As :meth:`_apply` for unchecked ``X``, whose float dtype is kept."""
         X = self._check(X)
-        return self._apply(function, X).astype(X.dtype, copy=False)
+        return self._apply(function, X, dtype=getattr(torch, X.dtype.name))
 
     def _warn_if_collapsed(self):
         """Warn when the embeddings have become the same for all series."""

@@ -1,16 +1,40 @@
 """What surrounds a fit: decorators, and copies of estimators that are handed in."""
 
+import contextlib
 import copy
 import functools
+import sys
+from contextvars import ContextVar
 
 from sklearn.base import _fit_context, clone
 from sklearn.callback import with_callbacks
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from sktsrep._device import random_seed
+from sktsrep._device import random_seed, torch_defaults
+from sktsrep._warnings import deferred_warnings
 
-__all__ = ["all_or_nothing", "clone_with_seed", "fitted_copy", "training_fit"]
+__all__ = [
+    "all_or_nothing",
+    "clone_with_seed",
+    "fitted_copy",
+    "is_nested_fit",
+    "training_fit",
+]
+
+
+@contextlib.contextmanager
+def _all_or_nothing(estimator):
+    """Restore the estimator where a block fails before it calls what it is given."""
+    before = dict(vars(estimator))
+    complete = []
+    try:
+        yield lambda: complete.append(True)
+    except BaseException:
+        if not complete:
+            vars(estimator).clear()
+            vars(estimator).update(before)
+        raise
 
 
 def all_or_nothing(fit):
@@ -22,13 +46,8 @@ def all_or_nothing(fit):
 
     @functools.wraps(fit)
     def guarded_fit(estimator, *args, **kwargs):
-        before = dict(vars(estimator))
-        try:
+        with _all_or_nothing(estimator):
             return fit(estimator, *args, **kwargs)
-        except BaseException:
-            vars(estimator).clear()
-            vars(estimator).update(before)
-            raise
 
     return guarded_fit
 
@@ -37,10 +56,65 @@ def training_fit(fit):
     """Decorate the ``fit`` of an estimator that trains a network.
 
     Parameters are validated, callbacks are set up and torn down, and a fit that fails
-    leaves the estimator as it was.
+    leaves the estimator as it was. What fails after the training is complete does not
+    undo it: neither the teardown of a callback, whose error is raised, nor a warning
+    that is an error, because warnings come last.
     """
-    validated = _fit_context(prefer_skip_nested_validation=False)
-    return validated(all_or_nothing(with_callbacks(fit)))
+
+    @functools.wraps(fit)
+    def complete_fit(estimator, *args, **kwargs):
+        with (
+            deferred_warnings(),
+            torch_defaults(training=True),
+            _nesting(estimator),
+            _all_or_nothing(estimator) as is_complete,
+        ):
+
+            def body(estimator):
+                fit(estimator, *args, **kwargs)
+                is_complete()
+
+            with_callbacks(body)(estimator)
+        return estimator
+
+    return _fit_context(prefer_skip_nested_validation=False)(complete_fit)
+
+
+_IS_NESTED = ContextVar("is_nested", default=False)
+
+
+def is_nested_fit():
+    """Whether the running fit is part of another one, such as a search or a pipeline.
+
+    An interrupted training is kept only by the fit that the user called: what stands
+    around a nested one would go on with a half-trained model.
+    """
+    return _IS_NESTED.get()
+
+
+@contextlib.contextmanager
+def _nesting(estimator):
+    token = _IS_NESTED.set(_is_called_by_another(estimator))
+    try:
+        yield
+    finally:
+        _IS_NESTED.reset(token)
+
+
+def _is_called_by_another(estimator):
+    """Look for a fit of another estimator, or a worker, among the callers."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module.startswith(("joblib.", "sktsrep.metrics.")):
+            return True
+        if module.startswith(("sklearn.", "sktsrep.")):
+            names = frame.f_code.co_varnames[: frame.f_code.co_argcount]
+            owner = frame.f_locals.get(names[0]) if names else None
+            if hasattr(owner, "fit") and owner is not estimator:
+                return True
+        frame = frame.f_back
+    return False
 
 
 def clone_with_seed(estimator, random_state):

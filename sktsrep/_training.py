@@ -7,7 +7,7 @@ terms are collected there, and the host reads them once per epoch.
 import math
 from contextlib import nullcontext
 
-import pandas as pd
+import numpy as np
 import skorch
 import torch
 from skorch.callbacks import (
@@ -27,7 +27,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import TensorDataset
 
 from sktsrep._device import isolated_random_state
-from sktsrep._validation import warn_user
+from sktsrep._warnings import warn_user
 
 __all__ = [
     "DeviceBatches",
@@ -273,7 +273,7 @@ def train(
     batch_size,
     lr,
     weight_decay,
-    n_valid=0,
+    held_out=(),
     patience=None,
     amp=False,
     compile=False,
@@ -281,6 +281,7 @@ def train(
     param_groups=(),
     progress=None,
     callbacks=(),
+    keep_interrupted=True,
 ):
     """Train a network.
 
@@ -298,8 +299,8 @@ def train(
         untrained, but has started from the data.
     lr, weight_decay : float
         Settings of AdamW. The learning rate falls to zero on a cosine.
-    n_valid : int
-        Samples to hold out, drawn at random.
+    held_out : sequence of int
+        Rows that early stopping looks at and that are not trained on.
     patience : int or None
         Epochs without a lower loss of the held-out samples before training stops with
         the best weights; None trains to the end.
@@ -313,24 +314,27 @@ def train(
         Hears of the end of an epoch before early stopping does.
     callbacks : sequence of skorch callbacks
         Others.
+    keep_interrupted : bool
+        Whether Ctrl-C after the first epoch keeps what is trained, with a warning.
 
     Returns
     -------
     net : SeriesNet
         Trained, and trimmed for prediction.
-    history : DataFrame
-        Loss terms and metrics, one row per finished epoch.
+    history : dict of str to ndarray of shape (n_epochs,)
+        Loss terms and metrics of the finished epochs.
 
     Raises
     ------
     KeyboardInterrupt
-        When interrupted before the end of the first epoch: no model is worth keeping.
+        When interrupted, and there is no finished epoch or what is trained must not be
+        kept.
     ValueError
-        When the loss is not finite.
+        When the loss or the network is not finite.
     """
     device = tensors[0].device
     with isolated_random_state(seed, device):
-        training, validation = _split(tensors, n_valid)
+        training, validation = _split(tensors, held_out)
         n_steps = n_epochs * math.ceil(len(training) / batch_size)
         network = make_network()
         net = SeriesNet(
@@ -358,29 +362,68 @@ def train(
         net.initialize()
         network.start(*training.tensors)
         if n_epochs:
-            net.partial_fit(training)
-    history = _history_frame(net)
-    if n_epochs and history.empty:
-        raise KeyboardInterrupt
-    if len(history) < len(net.history):
-        warn_user("Training interrupted by user.", UserWarning)
+            _fit_epochs(net, training, keep_interrupted)
+        _check_finite(net, training)
+    history = _history_columns(net)
     # Prediction needs neither optimizer nor callbacks, which may hold device memory,
     # and the weights only once.
     net.trim_for_prediction()
     net.module = type(network)
+    network.finish()
     return net, history
 
 
-def _split(tensors, n_valid):
-    """Training and validation data set; the latter is None for no samples."""
-    if n_valid == 0:
+def _fit_epochs(net, training, keep_interrupted):
+    """Run all epochs; finished work is kept when something fails after it."""
+    try:
+        net.partial_fit(training)
+    except Exception as error:
+        if _n_finished(net) < net.max_epochs:
+            raise
+        warn_user(
+            "A callback failed after the last epoch; the model is kept. The error was "
+            f"{error!r}.",
+            UserWarning,
+        )
+    # Callbacks end training between epochs; Ctrl-C leaves an epoch unfinished.
+    n_finished = _n_finished(net)
+    is_interrupted = n_finished < len(net.history)
+    if n_finished == 0 or (is_interrupted and not keep_interrupted):
+        raise KeyboardInterrupt
+    if is_interrupted:
+        warn_user("Training interrupted by user.", UserWarning)
+
+
+def _n_finished(net):
+    return sum("dur" in row for row in net.history)
+
+
+@torch.no_grad()
+def _check_finite(net, training):
+    """Raise ValueError where the last step has ruined the network.
+
+    Losses are of the network before a step: the last one has had no loss yet.
+    """
+    network = net.module_.eval()
+    batch = [tensor[: net.batch_size] for tensor in training.tensors]
+    values = [*network.parameters(), *network(*batch).values()]
+    if not all(value.isfinite().all() for value in values):
+        raise ValueError(
+            "Training diverged: after the last step the network is not finite. Try a "
+            "smaller lr."
+        )
+
+
+def _split(tensors, held_out):
+    """Training and validation data set; the latter is None for no rows."""
+    if len(held_out) == 0:
         return TensorDataset(*tensors), None
-    n_samples = len(tensors[0])
-    order = torch.randperm(n_samples).to(tensors[0].device)
-    train, valid = order[n_valid:], order[:n_valid]
+    is_valid = torch.zeros(len(tensors[0]), dtype=torch.bool)
+    is_valid[torch.as_tensor(held_out)] = True
+    is_valid = is_valid.to(tensors[0].device)
     return (
-        TensorDataset(*(tensor[train] for tensor in tensors)),
-        TensorDataset(*(tensor[valid] for tensor in tensors)),
+        TensorDataset(*(tensor[~is_valid] for tensor in tensors)),
+        TensorDataset(*(tensor[is_valid] for tensor in tensors)),
     )
 
 
@@ -408,12 +451,9 @@ def _callbacks(n_steps, patience, progress):
     return callbacks
 
 
-def _history_frame(net):
-    """Loss terms and metrics, one row for every epoch that was finished."""
-    hidden = ("batches", "event_")
-    rows = [
-        {key: row[key] for key in row if not key.startswith(hidden)}
-        for row in net.history
-        if "dur" in row
-    ]
-    return pd.DataFrame(rows).set_index("epoch") if rows else pd.DataFrame()
+def _history_columns(net):
+    """Loss terms and metrics of every epoch that was finished, by name."""
+    hidden = ("batches", "event_", "epoch")
+    rows = [row for row in net.history if "dur" in row]
+    names = [key for key in rows[0] if not key.startswith(hidden)] if rows else []
+    return {name: np.array([row[name] for row in rows]) for name in names}

@@ -1,12 +1,14 @@
 """Checks of what users give: series, tokens, labels, masks, counts."""
 
-import sys
-import warnings
 from numbers import Integral
 
 import numpy as np
+import pandas as pd
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, column_or_1d, validate_data
+
+from sktsrep._axes import warn_of_axes
+from sktsrep._inputs import as_array_like, check_finite, check_unmasked
 
 __all__ = [
     "check_mask",
@@ -14,13 +16,17 @@ __all__ = [
     "check_positive_int",
     "check_series",
     "class_indices",
+    "labeled_rows",
     "validate_beginnings",
     "validate_series",
     "validate_tokens",
-    "warn_user",
 ]
 
 _FLOATS = [np.float64, np.float32, np.float16]
+
+# Integers that are no tokens: larger than any codebook, or by far than the data set.
+_MOST_CODES = 2**16
+_CODES_PER_VALUE = 100
 
 
 def validate_series(estimator, X, y="no_validation", *, reset, allow_nan=False):
@@ -33,7 +39,8 @@ def validate_series(estimator, X, y="no_validation", *, reset, allow_nan=False):
         checked.
     X : array-like
         ``(n_samples, n_timepoints)``, ``(n_samples, n_channels, n_timepoints)``, or a
-        spectrogram ``(n_samples, 2 * n_channels, n_freqs, n_frames)``.
+        spectrogram ``(n_samples, 2 * n_channels, n_freqs, n_frames)``. Series of one
+        channel may have a channel axis or not, whatever those of ``fit`` had.
     y : array-like, default="no_validation"
         Targets; when given, they are checked and returned too.
     reset : bool
@@ -44,23 +51,29 @@ def validate_series(estimator, X, y="no_validation", *, reset, allow_nan=False):
     Returns
     -------
     ndarray
-        Two to four axes, floating point; the float dtype of the input is kept.
+        Two to four axes, with samples of the shape that ``fit`` saw, floating point;
+        the float dtype of the input is kept.
 
     Raises
     ------
     ValueError
         For the wrong number of dimensions, sizes that differ from those of ``fit``,
-        NaN or infinity, text, complex numbers, no samples.
+        NaN or infinity, masked values, text, dates, complex numbers, no samples.
     TypeError
         For sparse data.
+
+    Warns
+    -----
+    UserWarning
+        When ``reset`` and the axes seem to be in another order.
     """
     name = type(estimator).__name__
-    n_axes = len(getattr(X, "shape", ()))
-    if not reset and n_axes > 1 and n_axes != 1 + len(estimator.sample_shape_):
-        raise ValueError(
-            f"X has shape {X.shape}, but {name} is expecting samples of shape "
-            f"{estimator.sample_shape_} as input."
-        )
+    given = X = as_array_like(X, "X")
+    if not isinstance(y, str) and y is not None:
+        _check_labels(y)
+    if not reset:
+        X = _with_axes_of(X, estimator.sample_shape_)
+        _check_sample_axes(X, name, estimator.sample_shape_)
     X = validate_data(
         estimator,
         X,
@@ -68,10 +81,11 @@ def validate_series(estimator, X, y="no_validation", *, reset, allow_nan=False):
         reset=reset,
         dtype=_FLOATS,
         allow_nd=True,
-        ensure_all_finite="allow-nan" if allow_nan else True,
+        ensure_all_finite=False,
     )
     if isinstance(X, tuple):
         X, y = X
+    check_finite(X, "X", allow_nan)
     check_n_axes(X, name, 4)
     if 0 in X.shape:
         raise ValueError(
@@ -80,12 +94,38 @@ def validate_series(estimator, X, y="no_validation", *, reset, allow_nan=False):
         )
     if reset:
         estimator.sample_shape_ = X.shape[1:]
+        warn_of_axes(estimator, given, X)
     elif X.shape[1:] != estimator.sample_shape_:
         raise ValueError(
             f"X has samples of shape {X.shape[1:]}, but {name} is expecting samples "
             f"of shape {estimator.sample_shape_} as input."
         )
     return X if isinstance(y, str) else (X, y)
+
+
+def _with_axes_of(X, sample_shape):
+    """Give series of one channel a channel axis, or none, as ``sample_shape`` has."""
+    shape = getattr(X, "shape", ())
+    if len(sample_shape) == 1 and len(shape) == 3 and shape[1] == 1:
+        return X[:, 0]
+    if len(sample_shape) == 2 and len(shape) == 2 and sample_shape[0] == 1:
+        return np.asarray(X)[:, None]
+    return X
+
+
+def _check_sample_axes(X, name, sample_shape):
+    """Raise ValueError if samples have not the axes of those in ``fit``."""
+    shape = getattr(X, "shape", ())
+    swapped = shape[:0:-1] == sample_shape != shape[1:]
+    if len(shape) < 2 or (len(shape) == 1 + len(sample_shape) and not swapped):
+        return
+    hint = " Give np.swapaxes(X, 1, 2)." if swapped else ""
+    if shape == sample_shape:
+        hint = " The first axis (samples) is missing: give X[None]."
+    raise ValueError(
+        f"X has shape {shape}, but {name} is expecting samples of shape "
+        f"{sample_shape} as input.{hint}"
+    )
 
 
 def check_series(X, name, n_samples=1):
@@ -116,12 +156,14 @@ def check_series(X, name, n_samples=1):
     (1, 1, 2)
     """
     X = check_array(
-        X,
+        as_array_like(X, name),
         dtype=np.float64,
         allow_nd=True,
         ensure_min_samples=n_samples,
+        ensure_all_finite=False,
         input_name=name,
     )
+    check_finite(X, name)
     check_n_axes(X, name, 3)
     return X[:, None] if X.ndim == 2 else X
 
@@ -159,24 +201,31 @@ def validate_beginnings(estimator, X):
     estimator : estimator
         Has ``sample_shape_``.
     X : array-like of shape (n_samples, ..., n_known)
-        Beginnings, at most as long as the series.
+        Beginnings, at most as long as the series. Those of one channel may have a
+        channel axis or not.
 
     Returns
     -------
     ndarray
-        The float dtype of the input is kept.
+        The axes are those of ``fit``; the float dtype of the input is kept.
 
     Raises
     ------
     ValueError
         For other axes than those of ``fit``, longer series, NaN or infinity.
     """
-    X = check_array(X, dtype=_FLOATS, allow_nd=True, input_name="X")
+    X = check_array(
+        as_array_like(X, "X"), dtype=_FLOATS, allow_nd=True, ensure_all_finite=False
+    )
+    check_finite(X, "X")
+    X = _with_axes_of(X, estimator.sample_shape_)
     *channels, n_most = estimator.sample_shape_
     if X.ndim != 2 + len(channels) or list(X.shape[1:-1]) != channels:
+        alone = list(X.shape[:-1]) == channels
+        hint = " The first axis (samples) is missing: give X[None]." if alone else ""
         raise ValueError(
             f"X has samples of shape {X.shape[1:]}, but {type(estimator).__name__} is "
-            f"expecting beginnings of samples of shape {estimator.sample_shape_}."
+            f"expecting beginnings of samples of shape {estimator.sample_shape_}.{hint}"
         )
     if not 1 <= X.shape[-1] <= n_most:
         raise ValueError(
@@ -205,16 +254,16 @@ def validate_tokens(tokens, n_tokens, n_codes):
     Raises
     ------
     ValueError
-        For other shapes, fractions, and indices out of range.
+        For other shapes, fractions, and indices out of range; without ``n_codes``, also
+        for integers so large that they must be readings.
 
     Examples
     --------
     >>> validate_tokens([[0.0, 1.0]], n_tokens=2, n_codes=2)
     array([[0, 1]])
     """
-    tokens = check_array(tokens, input_name="tokens")
-    whole = tokens.astype(np.int64)
-    if not np.array_equal(whole, tokens):
+    tokens = check_array(as_array_like(tokens, "tokens"), input_name="tokens")
+    if tokens.dtype.kind == "f" and (tokens % 1).any():
         raise ValueError(
             "Tokens must be integers, got fractions. Series need a tokenizer."
         )
@@ -222,12 +271,19 @@ def validate_tokens(tokens, n_tokens, n_codes):
         raise ValueError(
             f"X has {tokens.shape[1]} tokens per series, but {n_tokens} are expected."
         )
-    if whole.min() < 0 or (n_codes is not None and whole.max() >= n_codes):
+    least, largest = int(tokens.min()), int(tokens.max())
+    if least < 0 or (n_codes is not None and largest >= n_codes):
         raise ValueError(
             f"Tokens must lie in [0, {n_codes or 'n_codes'}), got values from "
-            f"{whole.min()} to {whole.max()}."
+            f"{least} to {largest}."
         )
-    return whole
+    most = min(_MOST_CODES - 1, _CODES_PER_VALUE * tokens.size)
+    if n_codes is None and largest > most:
+        raise ValueError(
+            f"{tokens.size} integers up to {largest} look like readings, not tokens. "
+            "Series need a tokenizer; if these are tokens, give n_codes."
+        )
+    return tokens.astype(np.int64)
 
 
 def check_mask(mask, X):
@@ -243,7 +299,9 @@ def check_mask(mask, X):
     >>> check_mask([[0, 1]], np.array([[1.0, np.nan]]))
     array([[False,  True]])
     """
+    mask = as_array_like(mask, "mask")
     mask = check_array(mask, dtype=None, allow_nd=True, input_name="mask")
+    mask = _with_axes_of(mask, X.shape[1:])
     if not np.isin(mask, [False, True]).all():
         raise ValueError("mask must hold booleans.")
     mask = mask.astype(bool)
@@ -272,33 +330,53 @@ def class_indices(y):
     Raises
     ------
     ValueError
-        For continuous labels, or more than one per sample.
+        For continuous labels, missing ones, or more than one per sample.
 
     Examples
     --------
     >>> class_indices(["b", "a", "b"])
     (array(['a', 'b'], dtype='<U1'), array([1, 0, 1]))
     """
+    _check_labels(y)
     y = column_or_1d(y, warn=True)
     check_classification_targets(y)
     return np.unique(y, return_inverse=True)
 
 
+def _check_labels(y):
+    """Refuse missing labels."""
+    check_unmasked(y, "y")
+    missing = np.flatnonzero(pd.isna(np.asarray(y, dtype=object)))
+    if len(missing):
+        raise ValueError(
+            f"Input y contains NaN or None, first at place {missing[0]}: every series "
+            "needs a label."
+        )
+
+
+def labeled_rows(y):
+    """Find the rows whose label is not the -1 of scikit-learn's unlabeled samples.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        Labels. With fewer than two other classes, -1 is a class like others.
+
+    Returns
+    -------
+    ndarray of bool of shape (n_samples,)
+
+    Examples
+    --------
+    >>> labeled_rows(np.array([0, -1, 1])), labeled_rows(np.array([1, -1, 1]))
+    (array([ True, False,  True]), array([ True,  True,  True]))
+    """
+    if y.dtype.kind != "i" or len(np.unique(y[y != -1])) < 2:
+        return np.ones(len(y), dtype=bool)
+    return y != -1
+
+
 def check_positive_int(value, name):
     """Raise ValueError unless an argument is an int of at least 1."""
-    if not isinstance(value, Integral) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise ValueError(f"{name} must be an int of at least 1, got {value!r} instead.")
-
-
-def warn_user(message, category):
-    """Warn at the line of the user's own code that led here.
-
-    That is the innermost frame outside this package and scikit-learn, whose decorators
-    and meta-estimators stand in between.
-    """
-    level, frame = 1, sys._getframe()
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(
-        ("sktsrep.", "sklearn.")
-    ):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=level)

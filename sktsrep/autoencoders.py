@@ -200,7 +200,10 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         module = self._module
         seed = random_seed(self.random_state)
         generator = torch.Generator().manual_seed(seed)
-        noise = torch.randn(len(series), module.latent_dim, generator=generator)
+        shape = len(series), module.latent_dim
+        noise = torch.randn(
+            shape, generator=generator, dtype=torch.float32, device="cpu"
+        )
         errors = self._apply_in_chunks(module.squared_error, series, noise)
         with torch.no_grad():
             module.log_variance.fill_(errors.mean().clamp(min=1e-6).log())
@@ -282,8 +285,9 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         """
         check_is_fitted(self)
         check_positive_int(n_samples, "n_samples")
-        with self._isolated(random_state):
-            latent = torch.randn(n_samples, self._module.latent_dim)
+        host, _ = self._generators(random_state)
+        shape = n_samples, self._module.latent_dim
+        latent = torch.randn(shape, generator=host, dtype=torch.float32, device="cpu")
         return self.inverse_transform(latent.numpy())
 
     def score_samples(self, X, n_draws=16, random_state=None):
@@ -307,9 +311,10 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         X = self._check(X)
         check_positive_int(n_draws, "n_draws")
         module = self._module
-        with self._isolated(random_state):
-            # The same draws for every series: its score depends on no other.
-            draws = torch.randn(n_draws, module.latent_dim)
+        host, _ = self._generators(random_state)
+        # The same draws for every series: its score depends on no other.
+        shape = n_draws, module.latent_dim
+        draws = torch.randn(shape, generator=host, dtype=torch.float32, device="cpu")
 
         def bound(series):
             noises = draws.to(series.device)
@@ -317,5 +322,9 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
             return -torch.stack(negative).double().mean(dim=0)
 
         bounds = self._apply(bound, X)
+        if X.ndim < 4:
+            n_values = X[0].size
+            variance = module.log_variance.exp().item()
+            bounds = bounds - 0.5 * n_values / variance * self._clipped_away(X)
         # Change of variables: the module sees standardized series.
         return bounds - module.n_observed * float(np.log(self.scale_).sum())

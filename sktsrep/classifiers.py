@@ -4,16 +4,17 @@ import copy
 import functools
 from numbers import Integral, Real
 
-import torch
+import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.validation import _check_sample_weight
 
 from sktsrep._base import SeriesClassifier, SpectralEstimator, TorchEstimator
-from sktsrep._device import apply_in_chunks, resolve_device, to_tensor
+from sktsrep._device import apply_in_chunks, resolve_device, to_device
 from sktsrep._fit import fitted_copy, training_fit
 from sktsrep._training import freeze
-from sktsrep._validation import class_indices, validate_series
+from sktsrep._validation import class_indices, labeled_rows, validate_series
 from sktsrep.encoders import SSLEncoder
 from sktsrep.networks import FineTunedNetwork
 
@@ -37,7 +38,8 @@ class FineTunedClassifier(SeriesClassifier):
     backbone_rate : float, default=0.1
         Learning rate of the encoder as a multiple of ``lr``.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, as in scikit-learn's classifiers.
+        Weights of the classes, as in scikit-learn's classifiers. They multiply those of
+        the samples.
     max_epochs : int or "auto", default="auto"
         Passes over the data; 0 leaves the network untrained. "auto" makes about 500
         optimizer steps, and up to 1250 on large data, to reach 14 passes.
@@ -73,7 +75,7 @@ class FineTunedClassifier(SeriesClassifier):
     encoder_ : estimator
         The fitted encoder that training started from.
     classes_ : ndarray of shape (n_classes,)
-        The labels.
+        The labels, without the -1 of unlabeled series.
     history_ : DataFrame
         One row per epoch: the loss in nats, and its duration ``dur`` in seconds.
     n_iter_ : int
@@ -157,7 +159,7 @@ class FineTunedClassifier(SeriesClassifier):
         self.class_weight = class_weight
 
     @training_fit
-    def fit(self, X, y):
+    def fit(self, X, y, sample_weight=None):
         """Pre-train if need be, then train head and encoder on labels.
 
         Parameters
@@ -165,7 +167,13 @@ class FineTunedClassifier(SeriesClassifier):
         X : array-like
             Series or spectrograms, as the encoder takes them.
         y : array-like of shape (n_samples,)
-            Class labels.
+            Class labels. Beside two or more other classes, the integer -1 means
+            "unlabeled", as in scikit-learn's semi-supervised tools: an encoder that is
+            fitted here learns from those series, too, the classifier only from the
+            others. With one other class, -1 is a class.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the series in the loss; None for equal ones. The pre-training
+            does not use them.
 
         Returns
         -------
@@ -174,23 +182,27 @@ class FineTunedClassifier(SeriesClassifier):
         device = resolve_device(self.device)
         self._check_encoder()
         X, y = validate_series(self, X, y, reset=True)
-        self.classes_, indices = class_indices(y)
-        weight = compute_class_weight(
+        weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        labeled = labeled_rows(y)
+        self.classes_, indices = class_indices(y[labeled])
+        per_class = compute_class_weight(
             self.class_weight, classes=self.classes_, y=self.classes_[indices]
         )
-        self._n_validation(len(X))
+        weight = (weight[labeled] * per_class[indices]).astype(np.float32)
+        self._n_validation(len(indices))
         context = self._init_callback_context(max_subtasks=2)
         context.call_on_fit_task_begin(estimator=self)
         self.encoder_ = self._fitted_encoder(X, context.subcontext("encoder"))
-        series = apply_in_chunks(self.encoder_._prepare, device, to_tensor(X, "cpu"))
+        series = apply_in_chunks(self.encoder_._prepare, device, X[labeled])
         make_network = functools.partial(
             FineTunedNetwork,
             encoder=copy.deepcopy(self.encoder_.net_.module_.encoder).cpu(),
-            class_weight=torch.tensor(weight, dtype=torch.float32),
+            n_classes=len(self.classes_),
         )
         self._train(
             make_network,
-            [series.to(device), torch.tensor(indices, device=device)],
+            [series.to(device), *to_device(device, indices, weight)],
+            labels=indices,
             subcontext=functools.partial(context.subcontext, "fine-tuning"),
             param_groups=[("encoder.*", {"lr": self.lr * self.backbone_rate})],
             callbacks=freeze("encoder.*", self.freeze_epochs),
@@ -235,7 +247,5 @@ class FineTunedClassifier(SeriesClassifier):
         -------
         ndarray of shape (n_samples, n_classes)
         """
-        module = self._module
-        return self._apply(
-            lambda x: module.logits(x).double().softmax(dim=1), self._check(X)
-        )
+        X, module = self._check(X), self._module
+        return self._apply(lambda x: module.logits(x).double().softmax(dim=1), X)

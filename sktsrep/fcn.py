@@ -2,11 +2,13 @@
 
 import functools
 
+import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import _check_sample_weight
 
 from sktsrep._base import SeriesClassifier
-from sktsrep._device import as_series, resolve_device, to_tensor
+from sktsrep._device import as_series, resolve_device, to_device, to_tensor
 from sktsrep._fit import training_fit
 from sktsrep._validation import check_n_axes, class_indices, validate_series
 from sktsrep.functional import channel_scale
@@ -103,7 +105,7 @@ class FCNClassifier(
         return tags
 
     @training_fit
-    def fit(self, X, y):
+    def fit(self, X, y, sample_weight=None):
         """Train the network on labelled series.
 
         Parameters
@@ -113,6 +115,8 @@ class FCNClassifier(
             Series.
         y : array-like of shape (n_samples,)
             Class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the series in the loss; None for equal ones.
 
         Returns
         -------
@@ -122,7 +126,9 @@ class FCNClassifier(
         X, y = validate_series(self, X, y, reset=True)
         check_n_axes(X, type(self).__name__, 3)
         self.classes_, indices = class_indices(y)
+        low, high = self._fit_bounds(X)
         series = as_series(to_tensor(X, device))
+        series = series.clamp(low.to(series), high.to(series))
         mean = series.double().mean(dim=(0, 2)).unsqueeze(1)  # (n_channels, 1)
         self.mean_ = mean.cpu().numpy()
         self.scale_ = channel_scale(series, mean).cpu().numpy()
@@ -131,8 +137,9 @@ class FCNClassifier(
             n_channels=series.shape[1],
             n_classes=len(self.classes_),
         )
-        labels = torch.tensor(indices, device=device)
-        self._train(make_network, [self._prepare(series), labels])
+        weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        tensors = to_device(device, indices, weight.astype(np.float32))
+        self._train(make_network, [self._prepare(series), *tensors], labels=indices)
         return self
 
     @property
@@ -143,7 +150,7 @@ class FCNClassifier(
         """Standardized float32 series (batch, channels, time)."""
         mean = torch.as_tensor(self.mean_, device=x.device)
         scale = torch.as_tensor(self.scale_, device=x.device)
-        return ((as_series(x).double() - mean) / scale).float()
+        return ((self._clip(as_series(x)).double() - mean) / scale).float()
 
     def transform(self, X):
         """Compute the features before the head, pooled over time.
@@ -157,7 +164,8 @@ class FCNClassifier(
         -------
         ndarray of shape (n_samples, 128), float32
         """
-        return self._apply(self._module.body, self._check(X))
+        X, module = self._check(X), self._module
+        return self._apply(module.body, X)
 
     def predict_proba(self, X):
         """Predict the probabilities of the classes.
@@ -171,7 +179,5 @@ class FCNClassifier(
         -------
         ndarray of shape (n_samples, n_classes)
         """
-        module = self._module
-        return self._apply(
-            lambda x: module.logits(x).double().softmax(dim=1), self._check(X)
-        )
+        X, module = self._check(X), self._module
+        return self._apply(lambda x: module.logits(x).double().softmax(dim=1), X)

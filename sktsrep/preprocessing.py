@@ -14,9 +14,15 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
-from sktsrep._device import apply_in_chunks, as_series, resolve_device, to_tensor
+from sktsrep._device import (
+    apply_in_chunks,
+    as_series,
+    available_device,
+    resolve_device,
+)
 from sktsrep._fit import all_or_nothing
 from sktsrep._validation import check_n_axes, validate_series
+from sktsrep._versions import VersionedMixin
 from sktsrep.functional import resolve_frames
 from sktsrep.nn import STFT
 
@@ -31,7 +37,7 @@ def _is_invertible(transformer):
     return transformer.output == "real_imag"
 
 
-class STFTTransformer(TransformerMixin, BaseEstimator):
+class STFTTransformer(VersionedMixin, TransformerMixin, BaseEstimator):
     """Short-time Fourier transform with an exact inverse for every length.
 
     Parameters
@@ -161,10 +167,12 @@ class STFTTransformer(TransformerMixin, BaseEstimator):
 
     def _apply(self, function, X):
         """Rows of ``function(stft, rows)`` on the device, as an array."""
-        device, x = resolve_device(self.device), to_tensor(X, "cpu")
-        stft = STFT(self.n_fft_, self.hop_length_, self._window, x.dtype).to(device)
-        rows = apply_in_chunks(lambda part: function(stft, part), device, x)
-        return rows.numpy().astype(X.dtype, copy=False)
+        device, dtype = available_device(self.device), getattr(torch, X.dtype.name)
+        # Half precision is transformed in single precision.
+        inner = torch.float32 if dtype == torch.float16 else dtype
+        stft = STFT(self.n_fft_, self.hop_length_, self._window, inner).to(device)
+        rows = apply_in_chunks(lambda x: function(stft, x), device, X, dtype=dtype)
+        return rows.numpy()
 
     def _spectrogram(self, stft, x):
         spectrogram = stft(as_series(x))

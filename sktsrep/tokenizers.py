@@ -3,7 +3,6 @@
 import functools
 from numbers import Real
 
-import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -339,8 +338,8 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         """
         check_is_fitted(self)
         tokens = validate_tokens(tokens, self._n_tokens, len(self.codebook_))
-        decode = self._module.decode_tokens
-        return self._restore(self._apply_in_chunks(decode, torch.tensor(tokens)))
+        series = self._apply_in_chunks(self._module.decode_tokens, tokens)
+        return self._restore(series)
 
     @available_if(_gives_tokens)
     def inverse_transform(self, X):
@@ -369,7 +368,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         Returns
         -------
         ndarray
-            The same shape, in the dtype that ``fit`` saw.
+            Series or spectrograms of the sample shape and dtype that ``fit`` saw.
         """
         return self.decode(self.encode(X))
 
@@ -399,4 +398,5 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
             decoded = module.decode_tokens(module.tokens(series))
             return (decoded - series).square().mean(dim=(1, 2))
 
-        return -self._apply(squared_error, X)
+        errors = self._apply(squared_error, X)
+        return -(errors + self._clipped_away(X)) if X.ndim < 4 else -errors

@@ -1,4 +1,11 @@
-"""Reproducible property tests, one torch thread."""
+"""Reproducible property tests, and one thread per worker."""
+
+import os
+
+# Workers share the cores, so none may take more than one. Libraries read this when they
+# are imported; numba, which is umap's, otherwise gives torch its own number of threads.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["NUMBA_NUM_THREADS"] = "1"
 
 import torch
 from hypothesis import settings

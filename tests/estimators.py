@@ -1,6 +1,9 @@
 """Tiny settings of every estimator, for fast tests."""
 
+import copy
+
 import numpy as np
+from skorch.callbacks import Callback
 
 from sktsrep import (
     VAE,
@@ -21,6 +24,14 @@ TINY_TRAINING = {
 }
 TINY_BACKBONE = {"hidden_dim": 8, "n_blocks": 1, "max_tokens": 8, **TINY_TRAINING}
 TINY_TRANSFORMER = {"hidden_dim": 8, "n_layers": 1, "n_heads": 2}
+
+
+class KeepNetwork(Callback):
+    """Keeps an objective's network, as it starts and as it is trained."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.network = net.module_.joint_embedding
+        self.start = copy.deepcopy(self.network)
 
 
 def tiny_tokenizer(**params):
@@ -49,12 +60,12 @@ def tiny_vae(**params):
 
 def tiny_classifier(encoder=None, **params):
     encoder = tiny_encoder() if encoder is None else encoder
-    longer = {"max_epochs": 30, "lr": 1e-2, "backbone_rate": 1.0}
+    longer = {"max_epochs": 6, "lr": 3e-2, "backbone_rate": 1.0}
     return FineTunedClassifier(encoder, **{**TINY_TRAINING, **longer, **params})
 
 
 def tiny_fcn(**params):
-    return FCNClassifier(**{**TINY_TRAINING, "max_epochs": 8, **params})
+    return FCNClassifier(**{**TINY_TRAINING, "max_epochs": 3, "lr": 3e-3, **params})
 
 
 def waves(n_samples=40, n_timepoints=50, n_channels=None, dtype=np.float64, seed=0):

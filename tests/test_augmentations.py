@@ -346,3 +346,72 @@ def test_augment_applies_all_in_turn(length, channels):
 def test_augment_rejects_a_change_of_shape(index):
     with pytest.raises(ValueError, match=r"keep the shape \(2, 3, 8\)"):
         augment(normal(2, 3, 8), [flip, lambda x: x[index]])
+
+
+def as_array(x):
+    return x.numpy()
+
+
+def as_double(x):
+    return x.double()
+
+
+def elsewhere(x):
+    return x.to("meta")
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "match"),
+    [
+        (as_array, TypeError, "as_array must give a tensor, got ndarray"),
+        (lambda x: None, TypeError, "<lambda> must give a tensor, got NoneType"),
+        (as_double, ValueError, r"as_double must keep the dtype torch\.float32"),
+        (elsewhere, ValueError, "elsewhere must keep the device cpu, got meta"),
+        ("gauss", TypeError, "must be a list of callables, got 'gauss'"),
+    ],
+)
+def test_augment_names_the_function_that_changes_what_must_stay(function, error, match):
+    with pytest.raises(error, match=match):
+        augment(normal(2, 3, 8, dtype=torch.float32), [flip, function])
+
+
+def test_augment_computes_in_the_precision_of_the_series():
+    x = normal(2, 3, 3, dtype=torch.float32)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        changed = augment(x, [lambda x: x @ x])
+    assert torch.equal(changed, x @ x)
+
+
+@pytest.mark.parametrize(
+    ("function", "strength", "match"),
+    [
+        (amplitude_resize, dict(scale=-0.1), "scale must be"),
+        (band_mask, dict(width=1.1), "width must be"),
+        (block_mask, dict(time_width=-0.1), "time_width must be"),
+        (block_mask, dict(band_width=2), "band_width must be"),
+        (crop_and_resize, dict(low=1.5), "low must be"),
+        (flip, dict(probability=1.01), "probability must be"),
+        (gaussian_noise, dict(scale=float("nan")), "scale must be"),
+        (magnitude_warp, dict(n_knots=1), "n_knots must be"),
+        (phase_rotation, dict(max_angle=-1), "max_angle must be"),
+        (slice_and_shuffle, dict(n_slices=0), "n_slices must be"),
+        (slope, dict(scale=float("inf")), "scale must be"),
+        (spectral_scale, dict(scale=-1), "scale must be"),
+        (time_mask, dict(width=-0.01), "width must be"),
+        (time_shift, dict(width=1.01), "width must be"),
+        (window_warp, dict(window=-0.1), "window must be"),
+        (window_warp, dict(factors=(2.0, 0.5)), r"factors\[1\] must be"),
+        (window_warp, dict(factors=(0.0, 1.0)), r"factors\[0\] must be"),
+        (window_warp, dict(factors=(1.0,)), "factors must be two numbers"),
+    ],
+)
+def test_strengths_out_of_range(function, strength, match):
+    with pytest.raises(ValueError, match=match):
+        function(normal(2, 1, 9), **strength)
+
+
+@every_augmentation
+@pytest.mark.parametrize("shape", [(9,), (1, 9), (1, 1, 1, 9), (0, 1, 9), (2, 1, 0)])
+def test_series_need_three_axes(function, shape):
+    with pytest.raises(ValueError, match=r"x must have the shape \(batch, channels"):
+        function(torch.zeros(shape))

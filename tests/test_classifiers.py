@@ -12,6 +12,7 @@ from estimators import (
     tiny_vae,
     waves,
 )
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
@@ -38,13 +39,27 @@ def test_starts_from_any_encoder_and_leaves_it_alone(make, state):
     assert not torch.equal(weights(classifier), weights(classifier.encoder_))
 
 
+def test_only_a_frozen_encoder_is_used_as_it_is():
+    X, y = waves()
+    encoder = tiny_encoder().fit(3 * X[::-1] ** 2)  # other series than the classifier's
+    frozen = tiny_classifier(FrozenEstimator(encoder), max_epochs=1).fit(X, y)
+    assert torch.equal(weights(frozen.encoder_), weights(encoder))
+    refitted = tiny_classifier(encoder, max_epochs=1).fit(X, y)
+    assert torch.equal(weights(refitted.encoder_), weights(tiny_encoder().fit(X)))
+
+
 def test_the_given_encoder_may_be_fitted_again():
     X, y = waves()
     encoder = tiny_encoder().fit(X)
-    classifier = tiny_classifier(encoder, max_epochs=3).fit(X, y)
+    classifier = tiny_classifier(FrozenEstimator(encoder), max_epochs=3).fit(X, y)
     before = classifier.predict_proba(X)
     encoder.fit(100 * X + 7)
     np.testing.assert_array_equal(classifier.predict_proba(X), before)
+
+
+def test_a_frozen_encoder_must_be_fitted():
+    with pytest.raises(NotFittedError):
+        tiny_classifier(FrozenEstimator(tiny_encoder())).fit(*waves())
 
 
 def test_a_frozen_estimator_of_another_kind():
@@ -57,19 +72,21 @@ def test_a_frozen_estimator_of_another_kind():
 def test_frozen_epochs_train_the_head_alone():
     X, y = waves()
     encoder = tiny_encoder().fit(X)
-    frozen = tiny_classifier(encoder, freeze_epochs=3, max_epochs=3).fit(X, y)
+    given = FrozenEstimator(encoder)
+    frozen = tiny_classifier(given, freeze_epochs=3, max_epochs=3).fit(X, y)
     assert torch.equal(weights(frozen), weights(encoder))
-    thawed = tiny_classifier(encoder, freeze_epochs=2, max_epochs=3).fit(X, y)
+    thawed = tiny_classifier(given, freeze_epochs=2, max_epochs=3).fit(X, y)
     assert not torch.equal(weights(thawed), weights(encoder))
 
 
 def test_the_backbone_learns_at_its_own_rate():
     X, y = waves()
     encoder = tiny_encoder().fit(X)
-    still = tiny_classifier(encoder, backbone_rate=0.0, weight_decay=0.0).fit(X, y)
+    given = FrozenEstimator(encoder)
+    still = tiny_classifier(given, backbone_rate=0.0, weight_decay=0.0).fit(X, y)
     assert torch.equal(weights(still), weights(encoder))
     slow, fast = (
-        weights(tiny_classifier(encoder, backbone_rate=rate, max_epochs=2).fit(X, y))
+        weights(tiny_classifier(given, backbone_rate=rate, max_epochs=2).fit(X, y))
         for rate in (0.01, 1.0)
     )
     start = weights(encoder)
@@ -115,7 +132,7 @@ def test_spectrograms():
 
 def test_another_shape_than_the_encoders():
     X, y = waves()
-    encoder = tiny_encoder().fit(X[:, :40])
+    encoder = FrozenEstimator(tiny_encoder().fit(X[:, :40]))
     with pytest.raises(ValueError, match="encoder was fitted on samples of shape"):
         tiny_classifier(encoder).fit(X, y)
 

@@ -27,6 +27,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
+from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from skorch.callbacks import Callback
 
@@ -48,7 +49,7 @@ ESTIMATORS = [
     tiny_classifier(),
     tiny_fcn(),
 ]
-PUBLIC = [getattr(sktsrep, name) for name in sktsrep.__all__]
+PUBLIC = [getattr(sktsrep, name) for name in sktsrep.__all__ if name[0].isupper()]
 TRAINED = [cls for cls in PUBLIC if issubclass(cls, TorchEstimator)]
 
 
@@ -56,7 +57,19 @@ def test_every_public_estimator_is_tested():
     assert {type(estimator) for estimator in ESTIMATORS} == set(PUBLIC)
 
 
-@parametrize_with_checks(ESTIMATORS)
+def known_differences(estimator):
+    """Checks that are not for networks trained on batches."""
+    if not hasattr(estimator, "predict_proba"):
+        return {}
+    return {
+        "check_sample_weight_equivalence_on_dense_data": (
+            "a series with weight 0 is still in batches, which batch statistics and "
+            "the order of draws depend on"
+        )
+    }
+
+
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=known_differences)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
@@ -118,14 +131,19 @@ def test_copies_work_the_same(estimator, duplicate):
     np.testing.assert_array_equal(output(duplicate(estimator), X), output(estimator, X))
 
 
+def preserved_dtypes(estimator):
+    tags = get_tags(estimator).transformer_tags
+    return [] if tags is None else tags.preserves_dtype
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int32])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_dtypes_and_memory_orders(estimator, dtype, order):
     X, y = waves()
     X = np.asarray(10 * X, dtype=dtype, order=order)
     result = output(estimator.fit(X, y), X)
-    expected = np.float64 if dtype == np.int32 else dtype
-    if result.dtype != np.int64 and hasattr(estimator, "transform"):
+    expected = np.dtype(np.float64 if dtype == np.int32 else dtype)
+    if expected.name in preserved_dtypes(estimator):
         assert result.dtype == expected
     contiguous = np.ascontiguousarray(X)
     np.testing.assert_array_equal(result, output(estimator, contiguous))
@@ -197,7 +215,7 @@ def test_bad_input(estimator, case):
     assert not hasattr(estimator, "net_")
 
 
-@pytest.mark.parametrize("shape", [(5, 49), (5, 2, 50), (5, 1, 50)])
+@pytest.mark.parametrize("shape", [(5, 49), (5, 2, 50), (5, 1, 49)])
 def test_wrong_shape_at_prediction(estimator, shape):
     X, y = waves()
     estimator.fit(X, y)
@@ -281,7 +299,7 @@ def test_fitted_on_cuda_used_on_cpu(estimator):
 
 
 @pytest.mark.parametrize(
-    ("fitted", "given"), [((9, 2, 30), (9, 30)), ((9, 30), (9, 1, 30))]
+    ("fitted", "given"), [((9, 2, 30), (9, 30)), ((9, 30), (9, 2, 30))]
 )
 def test_axes_must_be_those_of_fit(estimator, fitted, given):
     X, y = np.random.default_rng(0).normal(size=fitted), np.arange(9) % 2
@@ -314,7 +332,8 @@ def test_without_epochs_the_network_is_that_of_the_start(trained):
     clone(trained).set_params(callbacks=[start]).fit(X, y)
     untrained = trained.set_params(max_epochs=0).fit(X, y)
     state = untrained.net_.module_.state_dict()
-    assert state.keys() == start.state.keys()
+    # The objective's network is needed in training only.
+    assert all("joint_embedding" in name for name in start.state.keys() - state.keys())
     changed = {name for name in state if not state[name].equal(start.state[name])}
     # A VAE has the variance that is best for the data, trained or not.
     assert changed <= {"log_variance"}

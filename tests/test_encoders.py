@@ -2,20 +2,21 @@
 
 import numpy as np
 import pytest
-from estimators import tiny_encoder, tiny_tokenizer, waves
+from estimators import KeepNetwork, tiny_encoder, tiny_tokenizer, waves
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from sktsrep import STFTTransformer
 from sktsrep.objectives import BYOL, OBJECTIVES, BarlowTwins, VICReg
+from sktsrep.quantizers import EMACodebook
 
 
 @pytest.mark.parametrize("ssl", [*OBJECTIVES, VICReg(covariance_weight=2.0)])
 def test_every_objective_trains_the_encoder(ssl):
     X, _ = waves()
     encoder = tiny_encoder(ssl=ssl, lr=1e-2).fit(X)
-    untrained = tiny_encoder(ssl=ssl, lr=1e-12).fit(X)
+    untrained = tiny_encoder(ssl=ssl, max_epochs=0).fit(X)
     moved = [
         (a - b).abs().max().item()
         for a, b in zip(
@@ -30,9 +31,10 @@ def test_every_objective_trains_the_encoder(ssl):
 
 def test_byol_target_follows_the_encoder():
     X, _ = waves()
-    module = tiny_encoder(ssl=BYOL(momentum=0.0)).fit(X).net_.module_
-    target = module.joint_embedding.target.module[0]  # encoder, pool, projector
-    online = module.encoder.state_dict()
+    keep = KeepNetwork()
+    encoder = tiny_encoder(ssl=BYOL(momentum=0.0), callbacks=[keep]).fit(X)
+    target = keep.network.target.module[0]  # encoder, pool, projector
+    online = encoder.net_.module_.encoder.state_dict()
     # Momentum grows to 1: the target ends between the start and the online network.
     gap = max(
         (v - online[k]).abs().max().item() for k, v in target.state_dict().items()
@@ -40,10 +42,10 @@ def test_byol_target_follows_the_encoder():
     assert 0 < gap < 0.1
 
 
-@pytest.mark.parametrize("features", ["all", "latent"])
-def test_feature_levels(features):
+@pytest.mark.parametrize("level", ["all", "latent"])
+def test_levels(level):
     X, _ = waves()
-    encoder = tiny_encoder(features=features).fit(X)
+    encoder = tiny_encoder(level=level).fit(X)
     assert encoder.transform(X).shape[1] == len(encoder.get_feature_names_out())
 
 
@@ -65,13 +67,16 @@ def pull_everything_together():
     return VICReg(invariance_weight=1e3, variance_weight=0, covariance_weight=0)
 
 
-@pytest.mark.parametrize("make", [tiny_encoder, tiny_tokenizer])
-def test_collapse_warns(make):
+FREE_CODES = {"ssl_weight": 1e3, "quantizer": EMACodebook(8, 4, commitment_weight=0.0)}
+
+
+@pytest.mark.parametrize(
+    ("make", "params"), [(tiny_encoder, {}), (tiny_tokenizer, FREE_CODES)]
+)
+def test_collapse_warns(make, params):
     X, _ = waves()
-    params = {"max_epochs": 150, "lr": 1e-2, "augmentations": "slice"}
-    if make is tiny_tokenizer:
-        params |= {"ssl_weight": 1e3, "commitment_weight": 0.0}
-    estimator = make(ssl=pull_everything_together(), **params)
+    strong = {"max_epochs": 50, "lr": 1e-2, "augmentations": "slice"}
+    estimator = make(ssl=pull_everything_together(), **strong, **params)
     with pytest.warns(ConvergenceWarning, match="embeddings collapsed") as caught:
         estimator.fit(X)
     assert caught[0].filename == __file__
@@ -91,7 +96,7 @@ def test_bad_objective_parameters():
 def test_learns_to_tell_classes_apart(ssl):
     X, y = waves(n_samples=120)
     encoder = tiny_encoder(
-        ssl=ssl, hidden_dim=16, augmentations="gauss", max_epochs=30, lr=3e-3
+        ssl=ssl, hidden_dim=16, augmentations="gauss", max_epochs=12, lr=3e-3
     )
     probe = make_pipeline(encoder, LogisticRegression(C=100)).fit(X[:80], y[:80])
     assert probe.score(X[80:], y[80:]) > 0.9

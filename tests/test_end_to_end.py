@@ -11,7 +11,9 @@ from sklearn.preprocessing import StandardScaler
 from sktsrep import MaskGITSampler, SSLVQTokenizer, STFTTransformer
 
 SEEDED = {"device": "cpu", "random_state": 0}
-SMALL = {"hidden_dim": 32, "max_epochs": 300, "lr": 2e-3, **SEEDED}
+SMALL = {"hidden_dim": 32, "max_epochs": 150, "lr": 2e-3, **SEEDED}
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -2,21 +2,10 @@
 
 import numpy as np
 import pytest
-from estimators import TINY_TRAINING, waves
+from estimators import tiny_fcn, waves
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sktsrep.fcn import FCNClassifier
 from sktsrep.metrics import frechet_distance
-
-
-def tiny_fcn(**params):
-    return FCNClassifier(**{**TINY_TRAINING, "max_epochs": 8, **params})
-
-
-@parametrize_with_checks([tiny_fcn()])
-def test_scikit_learn_checks(estimator, check):
-    check(estimator)
 
 
 def test_it_learns_and_repeats():

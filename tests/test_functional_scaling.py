@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from tensors import normal, seeds, small
 from torch.testing import assert_close
 
-from sktsrep.functional import channel_scale, shared_shape
+from sktsrep.functional import channel_scale, outlying, shared_shape
 
 
 def series(seed, n_samples=20, n_channels=2, n_timepoints=30):
@@ -103,17 +103,35 @@ def test_scale_has_the_units_of_the_data(seed, factor):
     ],
 )
 @pytest.mark.parametrize("center_of", [channel_mean, shared_shape])
-def test_scale_of_a_constant_channel_is_one(value, dtype, center_dtype, center_of):
+def test_scale_of_a_constant_channel_is_relative(value, dtype, center_dtype, center_of):
     x = series(0).to(dtype)
     x[:, 1] = value
     scale = channel_scale(x, center_of(x.to(center_dtype)))
-    assert scale[0] != 1
-    assert scale[1] == 1
+    size = abs(value) if value else float(scale[0])
+    # A constant of zero has the largest scale or center as its unit.
+    assert 1e-3 * size <= scale[1] <= 3e-3 * size
 
 
 def test_rounding_is_judged_by_the_precision_of_the_data():
     """A constant with the noise of float32 rounding, centered in float64."""
     x = 300 * (1 + 2.0**-24 * series(0).sign())
     center = channel_mean(x)
-    assert (channel_scale(x.float(), center) == 1).all()
+    assert_close(channel_scale(x.float(), center), torch.full((2, 1), 0.3).double())
     assert (channel_scale(x, center) < 1e-4).all()  # what float64 can tell apart
+
+
+def test_constant_channels_of_any_unit():
+    wave = torch.sin(torch.arange(40.0)).expand(5, 1, 40).double()
+    x = torch.cat([wave, 3 + 0 * wave, 0 * wave], dim=1)
+    for unit in (1e-9, 1.0, 1e9):
+        scale = channel_scale(unit * x, channel_mean(unit * x)) / unit
+        assert_close(scale[1:], torch.tensor([[3e-3], [3e-3]]).double())
+    assert (channel_scale(0 * x, channel_mean(0 * x)) == 1).all()
+
+
+def test_outlying_series():
+    reach = torch.tensor([[1.0, 0.0], [2.0, 0.0], [99.0, 5.0], [1e3, 6.0], [1.0, 1e4]])
+    expected = torch.tensor([[0, 0], [0, 0], [0, 0], [1, 0], [0, 1]]).bool()
+    assert torch.equal(outlying(reach), expected)
+    assert not outlying(torch.zeros(4, 1)).any()
+    assert not outlying(torch.tensor([[1e30]])).any()  # nothing to compare with

@@ -6,16 +6,22 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from estimators import tiny_encoder, tiny_sampler, tiny_tokenizer, tiny_vae, waves
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, PredefinedSplit, cross_validate
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    PredefinedSplit,
+    cross_validate,
+)
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sktsrep import metrics
 
@@ -253,3 +259,166 @@ def test_scores_take_other_models():
     model = make_pipeline(StandardScaler(), LogisticRegression())
     assert 0 <= metrics.discriminative_score(X, Y, classifier=model, cv=3) <= 0.5
     assert metrics.classification_accuracy_score(X, y, X, y, classifier=model) > 0.5
+
+
+# ------------------------------------------------------------------- groups and weights
+
+
+def test_groups_stay_together():
+    X, y = waves(40)
+    groups = np.arange(40) // 4
+    seen = []
+
+    class Watch(FunctionTransformer):
+        def fit(self, X, y=None):
+            seen.append(X[:, 0])
+            return super().fit(X)
+
+    labelled = np.column_stack([groups, X])
+    table = metrics.evaluate_representation(
+        Watch(), labelled, y, probes=FAST, n_shots=(), cv=GroupKFold(5), groups=groups,
+        baselines=False,
+    )  # fmt: skip
+    assert table["n"][0] == len(seen) == 5
+    assert all(len(set(groups) - set(rows)) == 2 for rows in seen)
+    scores = cross_validate(FAST["1-NN"], labelled, y, cv=GroupKFold(5), groups=groups)
+    assert table["mean"][0] == pytest.approx(scores["test_score"].mean())
+    for groups, match in (([0] * 9, "inconsistent"), ([None] * 40, "groups has miss")):
+        with pytest.raises(ValueError, match=match):
+            metrics.evaluate_representation(PCA(2), X, y, groups=groups)
+    with pytest.raises(ValueError, match="groups"):
+        metrics.evaluate_representation(PCA(2), X, y, cv=GroupKFold(5))
+
+
+def weighted_table(X, y, weight, **params):
+    probes = {
+        "plain": LogisticRegression(),
+        "pipe": make_pipeline(StandardScaler(), LogisticRegression()),
+        "search": GridSearchCV(LogisticRegression(), {"C": [0.1]}, cv=2),
+    }
+    split = PredefinedSplit(np.arange(len(X)) // (len(X) // 2) - 1)
+    return metrics.evaluate_representation(
+        PCA(4), X, y, probes=probes, cv=split, sample_weight=weight, **params
+    )
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_weights_reach_probes_and_scores(routing):
+    X, y = waves(60)
+    X = X + np.random.default_rng(1).normal(size=X.shape)
+    weight = np.random.default_rng(0).uniform(size=60)
+    with config_context(enable_metadata_routing=routing):
+        table = weighted_table(X, y, weight, n_shots=())
+    train, test = slice(30), slice(30, 60)
+    Z = PCA(4).fit(X[train]).transform(X)
+    for place in (0, 2):
+        C = (1.0, None, 0.1)[place]
+        probe = LogisticRegression(C=C).fit(Z[train], y[train], weight[train])
+        expected = probe.score(Z[test], y[test], weight[test])
+        assert table["mean"][place] == pytest.approx(expected)
+    assert (table["probe"] == ["plain", "pipe", "search"] * 2 + ["majority vote"]).all()
+
+
+def test_a_weight_of_zero_leaves_a_series_out_of_probes_and_scores():
+    X, y = waves(60)
+    X = X + 2 * np.random.default_rng(1).normal(size=X.shape)
+    weight = 1.0 * (np.arange(60) // 2 % 2)
+    spoilt = np.where(weight > 0, y, 1 - y)
+    expected = weighted_table(X, y, weight, n_shots=(1, 3))
+    table = weighted_table(X, spoilt, weight, n_shots=(1, 3))
+    table, expected = (t[t["probe"] != "search"] for t in (table, expected))
+    pd.testing.assert_frame_equal(table, expected)
+
+
+def test_default_probes_with_weights():
+    X, y = waves(40)
+    table = metrics.evaluate_representation(
+        PCA(4), X, y, cv=2, sample_weight=np.ones(40), baselines=False
+    )
+    plain = metrics.evaluate_representation(PCA(4), X, y, cv=2, baselines=False)
+    expected = plain[plain["probe"] != "5-NN"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(table, expected)
+
+
+def test_bad_weights():
+    X, y = waves(20)
+    evaluate = partial(metrics.evaluate_representation, PCA(2), X, y, cv=2)
+    weight = np.ones(20)
+    with pytest.raises(ValueError, match="'1-NN' takes no sample_weight"):
+        evaluate(probes=FAST, sample_weight=weight)
+    with pytest.raises(ValueError, match="scoring takes no sample_weight"):
+        evaluate(scoring=lambda estimator, X, y: 0.0, sample_weight=weight)
+    for bad in (weight[:5], -weight, np.full(20, np.nan), weight[:, None]):
+        with pytest.raises(ValueError, match="sample_weight"):
+            evaluate(sample_weight=bad)
+    with pytest.raises(ValueError, match="sample_weight is 0 everywhere in a part"):
+        evaluate(sample_weight=np.arange(20) < 10)
+
+
+# ------------------------------------------------------------------- errors that help
+
+
+class Hungry(TransformerMixin, BaseEstimator):
+    """A transformer that does not find the memory it asks for."""
+
+    def fit(self, X, y=None):
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def transform(self, X):
+        raise MemoryError
+
+
+class Greedy(KNeighborsClassifier):
+    def fit(self, X, y):
+        raise MemoryError("no room")
+
+
+def test_a_lack_of_memory_costs_one_metric():
+    X, y = waves(30)
+    sampler = tiny_sampler(tiny_tokenizer()).fit(X, y)
+    with pytest.warns(UserWarning, match="is NaN: ") as caught:
+        table = metrics.evaluate_samples(
+            sampler,
+            X,
+            waves(30, seed=1)[0],
+            y,
+            y,
+            encoder=Hungry(),
+            classifier=Greedy(),
+        )
+    lost = table["metric"][table["value"].isna()]
+    assert list(lost) == [
+        "context_fid", "classification_accuracy_score",
+        "inception_score", "classification_accuracy_score, reverse",
+    ]  # fmt: skip
+    reasons = {str(warning.message) for warning in caught}
+    assert "context_fid is NaN: out of memory" in reasons
+    assert "inception_score is NaN: no room" in reasons
+
+
+def test_bad_series_and_representations():
+    X, y = waves(20)
+    bad = FunctionTransformer(lambda X: np.full((len(X), 2), np.nan))
+    evaluate = partial(metrics.evaluate_representation, baselines=False, cv=2)
+    with pytest.raises(ValueError, match="output of estimator 'bad' contains NaN"):
+        evaluate({"bad": bad}, X, y)
+    with pytest.raises(TypeError, match="estimator must be a transformer"):
+        evaluate(KNeighborsClassifier(), X, y)
+    for scale in (1e200, 1e-200):
+        with pytest.raises(ValueError, match="rescale X"):
+            evaluate(PCA(2), scale * X, y)
+    with pytest.raises(ValueError, match="X has masked values"):
+        evaluate(PCA(2), np.ma.masked_greater(X, 0), y)
+    with pytest.raises(ValueError, match="y has missing values"):
+        evaluate(PCA(2), X, [None, 1] * 10)
+    with pytest.raises(ValueError, match="y_train has missing values"):
+        metrics.evaluate_samples(Constant(), X, X, [None] * 20, y)
+
+
+def test_tensors_with_gradient_are_evaluated():
+    X, y = waves(40)
+    expected = metrics.evaluate_representation(PCA(4), X, y, cv=2, probes=FAST)
+    tensor = torch.tensor(X, requires_grad=True)
+    table = metrics.evaluate_representation(PCA(4), tensor, y, cv=2, probes=FAST)
+    pd.testing.assert_frame_equal(table, expected)

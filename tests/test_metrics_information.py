@@ -177,3 +177,73 @@ def test_tokens_may_be_text():
     tokens, labels = ["a", "b", "a", "c"], [0, 1, 0, 1]
     for kind in (np.array(tokens, dtype=object), pd.Series(tokens), tokens):
         assert metrics.mutual_information(kind, labels) == pytest.approx(np.log(2))
+
+
+# ------------------------------------------------------------------------- any size
+
+
+@pytest.mark.parametrize("exponent", [-1000, -600, 600, 1000])
+def test_embeddings_and_codebooks_of_any_size(exponent):
+    Z = np.random.default_rng(0).normal(size=(20, 5))
+    far = np.ldexp(Z, exponent)
+    for function in (
+        metrics.effective_rank,
+        metrics.uniformity,
+        lambda Z: metrics.alignment(Z, Z[::-1]),
+        lambda Z: metrics.codebook_correlation(Z)[0, 1],
+        lambda Z: metrics.kl_divergence(np.abs(Z[0]), np.abs(Z[1])),
+    ):
+        assert function(far) == pytest.approx(function(Z), rel=1e-9)
+
+
+def test_kl_of_shares_far_apart():
+    share = metrics.kl_divergence([1.0, 1.0], [1e-300, 1e300])
+    assert share == pytest.approx(300 * np.log(10) - np.log(2))
+    counts = [1.5e308, 1.5e308]
+    assert metrics.kl_divergence(counts, counts, correction="miller_madow") == (
+        pytest.approx(0, abs=1e-12)
+    )
+
+
+def test_parameters_that_are_too_large():
+    Z = np.random.default_rng(0).normal(size=(5, 2))
+    with pytest.raises(ValueError, match="power=10000"):
+        metrics.alignment(Z, -Z, power=10_000)
+    with pytest.raises(ValueError, match="temperature=1e"):
+        metrics.uniformity(np.eye(2), temperature=1e308)
+    with pytest.raises(ValueError, match="base"):
+        metrics.entropy([0, 1], base=np.inf)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        metrics.effective_rank,
+        metrics.uniformity,
+        lambda Z: metrics.alignment(Z, Z),
+        metrics.codebook_correlation,
+    ],
+)
+@pytest.mark.parametrize(
+    ("Z", "match"),
+    [
+        ([[np.nan, 1.0], [1.0, 2.0]], "(Z|codebook) contains NaN"),
+        (np.ma.masked_greater([[0.0, 1.0], [2.0, 3.0]], 2), "has masked values"),
+        ([[1.0], [1.0, 2.0]], "length"),
+        (np.ones((2, 0)), "(Z|codebook) is empty"),
+        (np.ones((2, 2, 2)), r"must have shape \(n_samples, n_features\)"),
+    ],
+)
+def test_embeddings_that_are_refused(function, Z, match):
+    with pytest.raises(ValueError, match=match):
+        function(Z)
+
+
+def test_tokens_that_are_refused():
+    for tokens, error, match in (
+        (np.ma.masked_equal([0, 1, 1], 1), ValueError, "tokens has masked values"),
+        ([[0], [1, 2]], ValueError, "tokens must have equal length"),
+        (np.array([0, "a"], dtype=object), TypeError, "tokens must hold values of one"),
+    ):
+        with pytest.raises(error, match=match):
+            metrics.entropy(tokens)

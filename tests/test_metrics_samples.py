@@ -1,8 +1,12 @@
 """Samples against real series: known answers, orders that must hold, bad input."""
 
+import tracemalloc
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from estimators import waves
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,9 +14,11 @@ from scipy import stats
 from scipy.linalg import sqrtm
 from sklearn.dummy import DummyClassifier
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sktsrep import metrics
+from sktsrep.metrics import _checks
 
 seeds = st.integers(0, 2**31 - 1)
 
@@ -367,3 +373,161 @@ def test_errors_name_the_argument():
         metrics.mmd(X[:, None, None], X)
     with pytest.raises(ValueError, match="Input X_generated contains NaN"):
         metrics.mmd(X, bad)
+
+
+# ---------------------------------------------------------------- size, memory, errors
+
+
+@pytest.mark.parametrize("exponent", [-1000, -400, 400, 900])
+def test_distances_of_huge_and_tiny_series(exponent):
+    (X, y), (Y, _) = waves(20), waves(20, seed=1)
+    far_X, far_Y = np.ldexp(X, exponent), np.ldexp(Y, exponent)
+    for name in (
+        "mmd",
+        "autocorrelation_difference",
+        "skewness_difference",
+        "kurtosis_difference",
+        "frechet_distance",
+        "discriminative_score",
+    ):
+        expected = pytest.approx(DISTANCES[name](X, Y), rel=1e-6)
+        assert DISTANCES[name](far_X, far_Y) == expected
+    expected = np.ldexp(metrics.marginal_difference(X, Y), exponent)
+    assert metrics.marginal_difference(far_X, far_Y) == pytest.approx(expected)
+    assert metrics.memorization_ratio(far_X, far_Y, far_X + far_Y) == (
+        pytest.approx(metrics.memorization_ratio(X, Y, X + Y))
+    )
+    assert metrics.classification_accuracy_score(far_X, y, far_Y, y) > 0.9
+    with pytest.raises(ValueError, match="rescale X_real"):
+        metrics.predictive_score(far_X, far_Y)
+
+
+def test_passthrough_features_have_a_range():
+    X, _ = waves(20)
+    distance = partial(metrics.frechet_distance, features="passthrough")
+    assert distance(1e140 * X, 2e140 * X) == pytest.approx(1e280 * distance(X, 2 * X))
+    with pytest.raises(ValueError, match="X_real or X_generated has values so large"):
+        distance(1e200 * X, 2e200 * X)
+    with pytest.raises(ValueError, match="too large beside the series of fit"):
+        metrics.frechet_distance(X, 1e200 * X)
+    assert metrics.frechet_distance(1e200 * X, 2e200 * X) == (
+        pytest.approx(metrics.frechet_distance(X, 2 * X))
+    )
+
+
+def test_values_that_differ_too_much_in_size():
+    X, _ = waves(12)
+    with pytest.raises(ValueError, match="differ too much in size"):
+        metrics.mmd(1e-200 * X, 1e200 * X)
+    outlier = X.copy()
+    outlier[0] *= 1e200
+    with pytest.raises(ValueError, match="differ too much in size"):
+        metrics.memorization_ratio(outlier, X + 1, X + 2)
+    # With a gamma of their own, small differences count beside a large one.
+    kernel = np.exp(-0.01 * ((X[1:, None] - X[1:]) ** 2).sum(axis=-1))
+    within = (kernel.sum() + 1) / 144
+    across = np.exp(-0.01 * ((X[:, None] - X[1:]) ** 2).sum(axis=-1)).sum() / 144
+    plain = np.exp(-0.01 * ((X[:, None] - X) ** 2).sum(axis=-1)).mean()
+    assert metrics.mmd(outlier, X, 0.01) == pytest.approx(within + plain - 2 * across)
+
+
+def test_copies_far_from_the_origin_are_no_different():
+    X = np.array([[1e9], [0.0], [-1e9]])
+    assert metrics.mmd(X, X[::-1], gamma=1.0) == pytest.approx(0, abs=1e-12)
+    assert metrics.mmd(X, X + 1, gamma=1.0) == pytest.approx(2 * (1 - np.exp(-1)) / 3)
+
+
+@every_distance
+@pytest.mark.parametrize("shape", [(12, 0), (12, 0, 50), (12, 2, 0), (0, 50)])
+def test_empty_axes(name, shape):
+    with pytest.raises(ValueError, match="X_real is empty"):
+        DISTANCES[name](np.ones(shape), np.ones(shape))
+
+
+@every_distance
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        (lambda X: np.ma.masked_greater(X, 0), "X_real has masked values"),
+        (lambda X: [x[: 20 + i] for i, x in enumerate(X)], "length"),
+        (lambda X: pd.DataFrame({"a": [pd.Series(x) for x in X]}), "cells of X_real"),
+        (lambda X: np.where(X > 0, X, np.nan), "Input X_real contains NaN"),
+        (lambda X: np.full(X.shape, "a"), "X_real must hold numbers"),
+        (lambda X: X[0], "one series"),
+        (lambda X: X * 1j, "X_real must hold numbers"),
+    ],
+    ids=["masked", "ragged", "nested", "nan", "text", "flat", "complex"],
+)
+def test_series_that_are_refused(name, make, match):
+    X, _ = waves(12)
+    with pytest.raises(ValueError, match=match) as caught:
+        DISTANCES[name](make(X), X)
+    assert "HistGradientBoosting" not in str(caught.value)
+
+
+@every_distance
+def test_tensors_with_gradient_are_taken(name):
+    X, Y = waves(20)[0], waves(20, seed=1)[0]
+    tensors = (torch.tensor(x, requires_grad=True) for x in (X, Y))
+    assert DISTANCES[name](*tensors) == DISTANCES[name](X, Y)
+
+
+def test_large_matrices_are_computed_in_blocks(monkeypatch):
+    X, Y = waves(50)[0], waves(40, seed=1)[0]
+    functions = [
+        lambda: metrics.mmd(X, Y),
+        lambda: metrics.mmd(X, Y, unbiased=True),
+        lambda: metrics.uniformity(X),
+        lambda: metrics.frechet_distance(X, Y),
+        lambda: metrics.memorization_ratio(X, Y, X + Y.mean()),
+    ]
+    expected = [function() for function in functions]
+    monkeypatch.setattr(_checks, "_BLOCK_SIZE", 300)
+    values = [function() for function in functions]
+    np.testing.assert_allclose(values, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [metrics.uniformity, lambda X: metrics.mmd(X, X + 1)],
+    ids=["uniformity", "mmd"],
+)
+def test_memory_is_not_quadratic(function):
+    X = np.random.default_rng(0).normal(size=(3000, 3))
+    tracemalloc.start()
+    try:
+        function(X)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # Temporary blocks, and half a million pairs for gamma; all pairs of mmd would be
+    # 72 MB times several matrices.
+    assert peak < 120e6
+
+
+@pytest.mark.parametrize("y", [[None, 1] * 10, [np.nan, 1.0] * 10, [[0], [1, 2]] * 10])
+def test_labels_must_not_be_missing(y):
+    X, _ = waves(20)
+    with pytest.raises(ValueError, match="y_real"):
+        metrics.classification_accuracy_score(X, y, X, [0, 1] * 10)
+    mixed = np.array([0, "a"] * 10, dtype=object)
+    with pytest.raises(TypeError, match="y_generated must hold values of one type"):
+        metrics.classification_accuracy_score(X, [0, 1] * 10, X, mixed)
+
+
+def test_models_must_have_what_metrics_call():
+    X, y = waves(20)
+    with pytest.raises(TypeError, match="classifier must have predict_proba"):
+        metrics.inception_score(X, LinearSVC().fit(X, y))
+    with pytest.raises(TypeError, match="features must be a transformer"):
+        metrics.frechet_distance(X, X, features=LinearSVC())
+    with pytest.raises(TypeError, match="estimator must have 'sample'"):
+        metrics.mmd_scorer(LinearSVC(), X)
+    for params in ({"cv": 0}, {"cv": "a"}):
+        with pytest.raises(ValueError, match="cv must be"):
+            metrics.discriminative_score(X, X, **params)
+    for n_lags in (0, 2.5, "a"):
+        with pytest.raises(ValueError, match="n_lags must be"):
+            metrics.predictive_score(X, X, n_lags=n_lags)
+        with pytest.raises(ValueError, match="n_lags must be"):
+            metrics.autocorrelation_difference(X, X, n_lags=n_lags)

@@ -6,7 +6,7 @@ from numbers import Integral, Real
 import pytest
 import torch
 import torch.nn.functional as F
-from estimators import tiny_encoder, tiny_tokenizer, waves
+from estimators import KeepNetwork, tiny_encoder, tiny_tokenizer, waves
 from sklearn.base import clone
 from sklearn.utils._param_validation import Interval
 from torch import nn
@@ -379,10 +379,6 @@ class Queue(ObjectiveNetwork):
 both_estimators = pytest.mark.parametrize("make", [tiny_encoder, tiny_tokenizer])
 
 
-def own_network(estimator):
-    return estimator.net_.module_.joint_embedding
-
-
 def test_a_new_method_is_one_class():
     objective, encoder = resolve_objective(Distance()), make_encoder()
     terms = run(objective, objective.make_network(encoder, 3), encoder)
@@ -392,25 +388,26 @@ def test_a_new_method_is_one_class():
 @both_estimators
 def test_a_method_with_parameters_of_its_own_and_losses_on_positions(make):
     X, _ = waves()
+    keep, again = KeepNetwork(), KeepNetwork()
     params = {"max_epochs": 20, "lr": 1e-2, "augmentations": "gauss"}
-    estimator = make(ssl=Prototypes(3), **params).fit(X)
-    untrained = make(ssl=Prototypes(3), max_epochs=0).fit(X)
-    prototypes = own_network(estimator).prototypes
+    estimator = make(ssl=Prototypes(3), callbacks=[keep], **params).fit(X)
+    prototypes = keep.network.prototypes
     assert prototypes.shape == (3, 4)  # as many channels as the latent map has
-    moved = (prototypes - own_network(untrained).prototypes).abs()
+    moved = (prototypes - keep.start.prototypes).abs()
     assert (moved.amax(dim=1) > 1e-3).all()
     history = estimator.history_
     assert history["agreement_loss"].iloc[-1] < history["agreement_loss"].iloc[0]
     assert "even_loss" in history
-    again = make(ssl=Prototypes(3), **params).fit(X)
-    assert torch.equal(prototypes, own_network(again).prototypes)
+    make(ssl=Prototypes(3), callbacks=[again], **params).fit(X)
+    assert torch.equal(prototypes, again.network.prototypes)
 
 
 @both_estimators
 def test_a_method_with_a_queue(make):
     X, _ = waves()
-    estimator = make(ssl=Contrast(24), max_epochs=4).fit(X)
-    queue = own_network(estimator)
+    keep = KeepNetwork()
+    estimator = make(ssl=Contrast(24), max_epochs=4, callbacks=[keep]).fit(X)
+    queue = keep.network
     # 40 series in batches of 16: three steps per epoch.
     assert queue.n_steps == 12
     assert_close(queue.progress, [step / 12 for step in range(1, 13)])

@@ -1,5 +1,7 @@
 """Displays: what is drawn is the data, in the units that the axes name."""
 
+import inspect
+import subprocess
 import sys
 import types
 from functools import partial
@@ -16,6 +18,7 @@ from sklearn.random_projection import GaussianRandomProjection
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+from matplotlib.dates import ConciseDateFormatter
 
 from sktsrep import STFTTransformer
 from sktsrep.augmentations import gaussian_noise
@@ -162,7 +165,7 @@ def test_embeddings_by_class_and_part(data, tokenizer):
 
 def test_classes_differ_in_color_and_marker():
     points = np.random.default_rng(0).normal(size=(40, 2))
-    display = EmbeddingDisplay(points, y=np.repeat(np.arange(40), 1)).plot()
+    display = EmbeddingDisplay(points, y=np.arange(40).astype(str)).plot()
     looks = {
         (*group.get_facecolor()[0], group.get_paths()[0].vertices.tobytes())
         for group in display.ax_.collections
@@ -182,14 +185,33 @@ def test_continuous_values_get_a_color_bar(data):
     assert train.get_clim() == test.get_clim() == (0.5, 2.25)
 
 
+@pytest.mark.parametrize(
+    ("y", "is_continuous"),
+    [
+        (np.arange(60), True),
+        (np.arange(60) % 20, False),
+        (np.arange(60) % 20 + 0.5, True),
+        (np.arange(60) % 3 * 1.0, False),
+        (np.arange(60).astype(str), False),
+        (np.arange(60) % 2 == 0, False),
+    ],
+)
+def test_whole_numbers_of_many_values_are_continuous(y, is_continuous):
+    points = np.random.default_rng(0).normal(size=(60, 2))
+    display = EmbeddingDisplay.from_arrays(points, y).plot()
+    assert len(display.figure_.axes) == 1 + is_continuous
+    assert display.figure_.get_figwidth() < 10
+
+
 def test_collapsed_embeddings_are_drawn():
     display = EmbeddingDisplay.from_arrays(np.ones((9, 4))).plot()
     assert display.ax_.get_xlabel() == "PC 1 (0% of variance)"
 
 
-def test_many_classes_leave_room_for_the_points():
+@pytest.mark.parametrize("name", ["{}", "a name of more than 20 characters, {}"])
+def test_many_classes_leave_room_for_the_points(name):
     rng = np.random.default_rng(0)
-    y = np.repeat(np.arange(60), 2)
+    y = np.repeat([name.format(i) for i in range(60)], 2)
     display = EmbeddingDisplay.from_arrays(rng.normal(size=(120, 4)), y).plot()
     display.figure_.draw_without_rendering()
     axes, legend = display.ax_.get_window_extent(), display.ax_.get_legend()
@@ -197,6 +219,10 @@ def test_many_classes_leave_room_for_the_points():
     assert axes.width > 0.3 * figure.width
     assert legend.get_window_extent().y0 >= 0
     assert legend.get_window_extent().x1 <= figure.width
+    assert figure.width < 1200
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert len(set(texts)) == len(texts) == 54
+    assert texts[-1] == "and 7 more"
 
 
 def test_pca_is_that_of_the_covariance(data):
@@ -674,3 +700,201 @@ def test_decoding_of_few_tokens_or_timepoints(n_tokens, n_timepoints):
 def test_bad_decoding(masks, series, match):
     with pytest.raises(ValueError, match=match):
         DecodingDisplay.from_arrays(np.zeros((2, 3), dtype=int), masks, series)
+
+
+# --------------------------------------------------------- time, channels, units
+
+
+def displays_of_series(X, **axes):
+    """Every display that draws series."""
+    tokens, masks = np.zeros((len(X), 3), dtype=int), np.zeros((len(X), 3))
+    return [
+        ReconstructionDisplay.from_arrays(X, X, **axes),
+        SamplesDisplay.from_arrays(X, X, **axes),
+        AugmentationDisplay.from_augmentations("gauss", X, **axes),
+        DecodingDisplay.from_arrays(tokens, masks, X, **axes),
+    ]
+
+
+@pytest.mark.parametrize("i", range(4))
+@pytest.mark.parametrize(
+    ("time", "first", "label"),
+    [
+        (np.linspace(5, 7, 50), 5, "time"),
+        (np.arange(50).astype("datetime64[D]"), 0, "time"),
+        (pd.date_range("1970-01-02", periods=50, freq="D"), 1, "time"),
+        (pd.date_range("1970-01-02", periods=50, tz="Asia/Tokyo"), 0.625, "time (UTC)"),
+        (pd.to_timedelta(np.arange(50), "min"), 0, "time (s)"),
+    ],
+)
+def test_time_may_be_numbers_or_dates(i, time, first, label):
+    X, _ = waves(6, n_channels=2)
+    display = displays_of_series(X, time=time)[i].plot()
+    ax = display.ax_[-1, 0]
+    assert ax.get_xlabel() == label
+    assert ax.lines[0].get_xdata()[0] == first
+    is_date = pd.Index(time).dtype.kind == "M"
+    assert isinstance(ax.xaxis.get_major_formatter(), ConciseDateFormatter) == is_date
+    display.figure_.canvas.draw()
+
+
+@pytest.mark.parametrize("i", range(4))
+def test_channels_have_names_and_values_a_unit(i):
+    X, _ = waves(6, n_channels=2)
+    axes = {"channel_names": ["pressure", "flow"], "unit": "kPa"}
+    display = displays_of_series(X, **axes)[i]
+    ax = display.plot().ax_[-1, 0]
+    if i == 0:
+        assert ax.get_ylabel() == "kPa"
+        assert display.ax_[0, 1].get_title(loc="left").startswith("series 0, flow, ")
+    else:
+        assert ax.get_ylabel() == "pressure (kPa)"
+        other = display.plot(channel=1).ax_[-1, 0]
+        assert other.get_ylabel() == "flow (kPa)"
+
+
+@pytest.mark.parametrize("i", range(4))
+@pytest.mark.parametrize(
+    ("axes", "match"),
+    [
+        ({"time": np.arange(49)}, "time must have one value for each of the 50"),
+        ({"time": np.zeros(50)}, "time must increase"),
+        ({"time": np.full(50, np.nan)}, "time must increase"),
+        ({"time": ["a"] * 50}, "time must hold numbers or dates"),
+        ({"time": 3}, "time must be a sequence"),
+        ({"time": np.arange(50), "sampling_rate": 2}, "not both"),
+        ({"channel_names": ["a"]}, "channel_names must be a sequence of 2 names"),
+        ({"channel_names": "ab"}, "channel_names must be a sequence of 2 names"),
+        ({"unit": 3}, "unit must be a str"),
+    ],
+)
+def test_bad_axes(i, axes, match):
+    X, _ = waves(6, n_channels=2)
+    with pytest.raises(ValueError, match=match):
+        displays_of_series(X, **axes)[i]
+
+
+def test_displays_of_series_take_the_same_axes():
+    names = ["sampling_rate", "time", "channel_names", "unit"]
+    for display in (
+        ReconstructionDisplay,
+        SamplesDisplay,
+        AugmentationDisplay,
+        DecodingDisplay,
+    ):
+        for make in ("from_arrays", "from_augmentations", "from_estimator", "__init__"):
+            if hasattr(display, make):
+                known = list(inspect.signature(getattr(display, make)).parameters)
+                assert known[-4:] == names or "params" in known
+
+
+def test_worst_reconstructions_come_first():
+    X = np.zeros((4, 2, 30))
+    decoded = X + np.array([1.0, 3.0, 0.0, 2.0])[:, None, None]
+    display = ReconstructionDisplay.from_arrays(X, decoded)
+    drawn = drawn_text(display.plot(n_series=2, n_channels=1, order="worst"))
+    assert drawn == ["series 1, channel 0, RMSE 3", "series 3, channel 0, RMSE 2"]
+    np.testing.assert_array_equal(lines(display.ax_[0, 0])["reconstruction"], 3.0)
+    assert drawn_text(display.plot(n_series=1, n_channels=1))[0].startswith("series 0")
+    huge = ReconstructionDisplay.from_arrays(X, 1e200 * decoded)
+    assert "RMSE 3e+200" in drawn_text(huge.plot(n_series=1, order="worst"))[0]
+    with pytest.raises(ValueError, match="order must be 'first' or 'worst'"):
+        display.plot(order="best")
+
+
+# ----------------------------------------------------------------- errors that help
+
+
+def test_what_an_estimator_must_have(data):
+    X, _ = data
+    encoder = tiny_encoder().fit(X)
+    for make, match in (
+        (lambda: ReconstructionDisplay.from_estimator(encoder, X), "reconstruct"),
+        (lambda: CodebookDisplay.from_estimator(encoder, X), "encode and codebook_"),
+        (lambda: SamplesDisplay.from_estimator(encoder, X), "sample"),
+        (lambda: HistoryDisplay.from_estimator(STFTTransformer()), "history_"),
+        (lambda: MaskScheduleDisplay.from_estimator(encoder), "schedule"),
+        (lambda: DecodingDisplay.from_estimator(encoder), "decoding_path"),
+        (lambda: SpectrogramDisplay.from_estimator(encoder, X), "spectrogram_shape_"),
+        (lambda: EmbeddingDisplay.from_estimator(tiny_sampler(), X), "transform"),
+    ):
+        with pytest.raises(TypeError, match=f"estimator must have .*{match}"):
+            make()
+
+
+@pytest.mark.parametrize(
+    ("history", "match"),
+    [
+        ({"a_loss": [1.0, np.nan]}, r"history\['a_loss'\] contains NaN"),
+        ({"a_loss": ["x", "y"]}, r"history\['a_loss'\] must hold numbers"),
+        ({"a_loss": [1.0], "b_loss": [1.0, 2.0]}, "one value per epoch"),
+        ({"a_loss": 1.0}, "one value per epoch"),
+        ({"a_loss": []}, r"history\['a_loss'\] is empty"),
+        ({3: [1.0]}, "ends in '_loss'"),
+    ],
+)
+def test_bad_histories(history, match):
+    with pytest.raises(ValueError, match=match):
+        HistoryDisplay.from_arrays(history)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "codebook", "match"),
+    [
+        ([[0]], [[np.nan, 1.0]], "codebook contains NaN"),
+        ([[0]], [["a", "b"]], "codebook must hold numbers"),
+        ([[0]], np.ones((0, 2)), "codebook is empty"),
+        ([["a"]], np.eye(2), "tokens must be integers"),
+        ([[np.nan]], np.eye(2), "tokens contains NaN"),
+        ([[0], [0, 1]], np.eye(2), "tokens must have equal length"),
+    ],
+)
+def test_codebooks_are_checked(tokens, codebook, match):
+    with pytest.raises(ValueError, match=match):
+        CodebookDisplay.from_arrays(tokens, codebook)
+
+
+@pytest.mark.parametrize("y", [[None, 1, 0], ["a", None, "b"], [np.nan, 1.0, 0.0]])
+def test_labels_must_not_be_missing(data, y):
+    X = data[0][:3]
+    for make in (
+        lambda: EmbeddingDisplay.from_arrays(X, y),
+        lambda: SamplesDisplay.from_arrays(X, X, y=y, y_generated=y),
+    ):
+        with pytest.raises(ValueError, match=r"y (has missing values|contains NaN)"):
+            make()
+
+
+def test_tensors_with_gradient_are_drawn(data):
+    X = torch.tensor(data[0], requires_grad=True)
+    same_data(
+        ReconstructionDisplay.from_arrays(X, X),
+        ReconstructionDisplay.from_arrays(data[0], data[0]),
+    )
+    same_data(
+        EmbeddingDisplay.from_arrays(X, random_state=0),
+        EmbeddingDisplay.from_arrays(data[0], random_state=0),
+    )
+    loss = torch.ones(2, requires_grad=True)
+    assert list(HistoryDisplay.from_arrays({"a_loss": loss}).losses["a_loss"]) == [1, 1]
+
+
+@pytest.mark.parametrize("channel", [2, -1, "a"])
+def test_bad_channels(channel):
+    X, _ = waves(6, n_channels=2)
+    for display in displays_of_series(X)[1:]:
+        with pytest.raises(ValueError, match="channel must be an int from 0 to 1"):
+            display.plot(channel=channel)
+
+
+def test_plotting_and_metrics_need_no_import_of_their_own():
+    code = (
+        "import sys, sktsrep;"
+        "lazy = {'matplotlib', 'sktsrep.plotting', 'sktsrep.metrics'};"
+        "assert not lazy & {*sys.modules};"
+        "assert {'metrics', 'plotting'} < {*dir(sktsrep)};"
+        "sktsrep.plotting.EmbeddingDisplay, sktsrep.metrics.mmd;"
+        "assert 'matplotlib' not in sys.modules;"
+        "assert not hasattr(sktsrep, 'nothing')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

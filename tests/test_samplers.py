@@ -407,7 +407,7 @@ def test_several_channels_are_continued():
     [
         ((2, 51), "X has 51 values per series, but .* is expecting 1 to 50"),
         ((2, 0), "minimum of 1 is required"),
-        ((2, 1, 20), "expecting beginnings of samples of shape"),
+        ((2, 2, 20), "expecting beginnings of samples of shape"),
         ((20,), "Reshape your data|expecting beginnings"),
     ],
 )

@@ -304,7 +304,7 @@ def test_early_stopping_needs_samples_before_any_training(maker):
 
 
 def series_batch():
-    return torch.zeros(4, 1, 40), torch.zeros(4, dtype=torch.int64)
+    return torch.zeros(4, 1, 40), torch.zeros(4, dtype=torch.int64), torch.ones(4)
 
 
 def token_batch():
@@ -313,7 +313,7 @@ def token_batch():
 
 def fine_tuned_network():
     encoder = SpectralEncoder(1, 40, out_dim=4, hidden_dim=8, n_blocks=1)
-    return FineTunedNetwork(encoder=encoder, class_weight=torch.ones(2))
+    return FineTunedNetwork(encoder=encoder, n_classes=2)
 
 
 TRANSFORMER = dict(n_codes=5, n_tokens=6, n_classes=0, dim=8, n_layers=1, n_heads=2)

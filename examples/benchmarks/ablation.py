@@ -28,7 +28,7 @@ from sklearn.model_selection import (
 
 from sktsrep import SSLEncoder, SSLVQTokenizer, _base
 from sktsrep.augmentations import time_shift
-from sktsrep.functional import resolve_frames, shared_shape
+from sktsrep.functional import limited_shape, resolve_frames
 from sktsrep.nn import Encoder, SpectralEncoder
 from sktsrep.objectives import VIbCReg
 from sktsrep.quantizers import EMACodebook
@@ -162,8 +162,8 @@ def poorer(arm):
         no_logarithms = partial(SpectralEncoder, log_weight=0.0)
         return mock.patch.object(_base, "SpectralEncoder", no_logarithms)
     if arm.endswith("shared shape whole"):
-        no_limit = partial(shared_shape, limit=math.inf)
-        return mock.patch.object(_base, "shared_shape", no_limit)
+        no_limit = partial(limited_shape, limit=math.inf)
+        return mock.patch.object(_base, "limited_shape", no_limit)
     return nullcontext()
 
 

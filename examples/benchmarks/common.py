@@ -23,9 +23,10 @@ def read_rows(path):
 
 def append_row(path, row):
     """Print and write a result at once, so that stopping loses nothing."""
-    print(row, flush=True)
+    line = json.dumps(row)
+    print(line, flush=True)
     with path.open("a") as file:
-        file.write(json.dumps(row) + "\n")
+        file.write(line + "\n")
 
 
 def ridge_probe():

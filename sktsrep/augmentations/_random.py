@@ -3,6 +3,21 @@
 import torch
 from torch import Tensor
 
+from sktsrep.functional._checks import check_generator, check_number, check_tensor
+
+
+def check_series(
+    x: Tensor, generator: torch.Generator | None, kind: str = "float"
+) -> None:
+    """Refuse what is no batch of series, or no generator for its device."""
+    check_tensor(x, "x", "batch, channels, timepoints", kind)
+    check_generator(generator, x.device)
+
+
+def check_share(value: float, name: str) -> None:
+    """Refuse what is no share between 0 and 1."""
+    check_number(value, name, 0, 1)
+
 
 def uniform(
     x: Tensor,

@@ -1,12 +1,21 @@
 """Augmentations of the series themselves."""
 
 import math
+import sys
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sktsrep.augmentations._random import normal, random_order, span_mask, uniform
+from sktsrep.augmentations._random import (
+    check_series,
+    check_share,
+    normal,
+    random_order,
+    span_mask,
+    uniform,
+)
+from sktsrep.functional._checks import check_count, check_number
 
 __all__ = [
     "amplitude_resize",
@@ -67,6 +76,8 @@ def gaussian_noise(
     >>> gaussian_noise(torch.zeros(2, 1, 5)).shape
     torch.Size([2, 1, 5])
     """
+    check_series(x, generator)
+    check_number(scale, "scale", 0)
     return x + scale * normal(x, *x.shape, generator=generator)
 
 
@@ -94,6 +105,8 @@ def amplitude_resize(
     >>> amplitude_resize(torch.zeros(2, 1, 5)).abs().max()
     tensor(0.)
     """
+    check_series(x, generator)
+    check_number(scale, "scale", 0)
     batch, channels, _ = x.shape
     factor = normal(x, batch, channels, 1, generator=generator)
     return x * (1 + scale * factor)
@@ -128,7 +141,19 @@ def magnitude_warp(
     >>> magnitude_warp(torch.ones(2, 1, 50)).shape
     torch.Size([2, 1, 50])
     """
+    check_series(x, generator)
+    check_number(scale, "scale", 0)
+    check_count(n_knots, "n_knots", 2)
     return x * _random_curve(x, n_knots, scale, generator)
+
+
+def _check_factors(factors: tuple[float, float]) -> None:
+    try:
+        low, high = factors
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"factors must be two numbers, got {factors!r}.") from error
+    check_number(low, "factors[0]", sys.float_info.min)
+    check_number(high, "factors[1]", low)
 
 
 def window_warp(
@@ -166,6 +191,9 @@ def window_warp(
     >>> window_warp(torch.arange(9.).expand(2, 1, 9)).shape
     torch.Size([2, 1, 9])
     """
+    check_series(x, generator)
+    check_share(window, "window")
+    _check_factors(factors)
     batch, _, n_timepoints = x.shape
     start = uniform(x, batch, 1, high=1 - window, generator=generator)
     low, high = (math.log(factor) for factor in factors)
@@ -206,6 +234,8 @@ def slice_and_shuffle(
     >>> y.sort().values
     tensor([[[0., 1., 2., 3., 4., 5.]]])
     """
+    check_series(x, generator, "real")
+    check_count(n_slices, "n_slices")
     batch, _, n_timepoints = x.shape
     cuts = torch.randint(
         n_timepoints + 1,
@@ -245,6 +275,8 @@ def crop_and_resize(
     >>> crop_and_resize(torch.arange(9.).expand(2, 1, 9)).shape
     torch.Size([2, 1, 9])
     """
+    check_series(x, generator)
+    check_share(low, "low")
     batch, _, n_timepoints = x.shape
     width = uniform(x, batch, 1, low=low, generator=generator)
     start = uniform(x, batch, 1, generator=generator) * (1 - width)
@@ -279,6 +311,8 @@ def time_shift(
     >>> time_shift(torch.arange(5.).expand(1, 1, 5), width=0.0)
     tensor([[[0., 1., 2., 3., 4.]]])
     """
+    check_series(x, generator)
+    check_share(width, "width")
     batch, _, n_timepoints = x.shape
     last = n_timepoints - 1
     offset = uniform(x, batch, 1, low=-width, high=width, generator=generator)
@@ -312,6 +346,8 @@ def flip(
     >>> flip(torch.ones(1, 1, 3), probability=1.0)
     tensor([[[-1., -1., -1.]]])
     """
+    check_series(x, generator)
+    check_share(probability, "probability")
     flipped = uniform(x, len(x), 1, 1, generator=generator) < probability
     return torch.where(flipped, -x, x)
 
@@ -340,6 +376,8 @@ def slope(
     >>> bool(slope(torch.zeros(2, 1, 5))[:, :, 2].abs().max() == 0)
     True
     """
+    check_series(x, generator)
+    check_number(scale, "scale", 0)
     batch, channels, n_timepoints = x.shape
     steepness = normal(x, batch, channels, 1, generator=generator)
     ramp = torch.linspace(-1, 1, n_timepoints, dtype=x.dtype, device=x.device)
@@ -373,6 +411,8 @@ def time_mask(
     tensor([[7.],
             [7.]])
     """
+    check_series(x, generator, "real")
+    check_share(width, "width")
     batch, _, n_timepoints = x.shape
     hidden = span_mask(batch, n_timepoints, width, x.device, generator)
     return x.masked_fill(hidden.unsqueeze(1), 0)

@@ -5,8 +5,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from sktsrep.augmentations._random import normal, span_mask, uniform
+from sktsrep.augmentations._random import (
+    check_series,
+    check_share,
+    normal,
+    span_mask,
+    uniform,
+)
 from sktsrep.functional import istft, stft
+from sktsrep.functional._checks import check_number
 
 __all__ = ["band_mask", "block_mask", "phase_rotation", "spectral_scale"]
 
@@ -48,6 +55,8 @@ def band_mask(
     >>> band_mask(torch.ones(2, 1, 7), width=1.0).abs().max()
     tensor(0.)
     """
+    check_series(x, generator, "single")
+    check_share(width, "width")
 
     def change(spectrogram: Tensor) -> Tensor:
         batch, _, n_bins, _ = spectrogram.shape
@@ -85,6 +94,9 @@ def block_mask(
     >>> block_mask(torch.ones(2, 1, 7)).shape
     torch.Size([2, 1, 7])
     """
+    check_series(x, generator, "single")
+    check_share(time_width, "time_width")
+    check_share(band_width, "band_width")
 
     def change(spectrogram: Tensor) -> Tensor:
         batch, _, n_bins, n_frames = spectrogram.shape
@@ -121,6 +133,8 @@ def phase_rotation(
     >>> torch.allclose(phase_rotation(x, max_angle=0.0), x, atol=1e-5)
     True
     """
+    check_series(x, generator, "single")
+    check_number(max_angle, "max_angle", 0)
 
     def change(spectrogram: Tensor) -> Tensor:
         batch, _, n_bins, _ = spectrogram.shape
@@ -157,6 +171,8 @@ def spectral_scale(
     >>> torch.allclose(spectral_scale(x, scale=0.0), x, atol=1e-5)
     True
     """
+    check_series(x, generator, "single")
+    check_number(scale, "scale", 0)
 
     def change(spectrogram: Tensor) -> Tensor:
         batch, channels, n_bins, _ = spectrogram.shape

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeAlias
 
+import torch
 from torch import Tensor
 
 from sktsrep.augmentations.time_domain import (
@@ -14,6 +15,7 @@ from sktsrep.augmentations.time_domain import (
     time_shift,
     window_warp,
 )
+from sktsrep.functional._checks import check_tensor
 
 __all__ = ["PRESETS", "Augmentation", "augment", "resolve_augmentations"]
 
@@ -83,7 +85,8 @@ def augment(x: Tensor, augmentations: Sequence[Augmentation]) -> Tensor:
     x : Tensor of shape (batch, channels, timepoints)
         Series.
     augmentations : list of callables
-        Each takes and returns a tensor of the shape of ``x``.
+        Each takes and returns a tensor of the shape, dtype and device of ``x``.
+        :func:`resolve_augmentations` makes such a list.
 
     Returns
     -------
@@ -92,7 +95,9 @@ def augment(x: Tensor, augmentations: Sequence[Augmentation]) -> Tensor:
     Raises
     ------
     ValueError
-        If an augmentation changes the shape.
+        If an augmentation changes shape, dtype or device.
+    TypeError
+        If an augmentation is no callable or gives no tensor.
 
     Examples
     --------
@@ -100,12 +105,34 @@ def augment(x: Tensor, augmentations: Sequence[Augmentation]) -> Tensor:
     >>> augment(torch.ones(1, 1, 2), [lambda x: 2 * x, lambda x: x + 1])
     tensor([[[3., 3.]]])
     """
-    for function in augmentations:
-        changed = function(x)
-        if changed.shape != x.shape:
-            raise ValueError(
-                f"Augmentation {function!r} must keep the shape {tuple(x.shape)}, got "
-                f"{tuple(changed.shape)} instead."
-            )
-        x = changed
+    check_tensor(x, "x", "batch, channels, timepoints", "real")
+    # Views need the precision of the series, also where layers do with less.
+    with torch.autocast(x.device.type, enabled=False):
+        for function in augmentations:
+            if not callable(function):
+                raise TypeError(
+                    f"augmentations must be a list of callables, got {function!r} in "
+                    "it. See resolve_augmentations."
+                )
+            changed = function(x)
+            _check_kept(changed, x, getattr(function, "__name__", repr(function)))
+            x = changed
     return x
+
+
+def _check_kept(changed: Tensor, x: Tensor, name: str) -> None:
+    """Refuse a result of the augmentation ``name`` that is not like ``x``."""
+    if not isinstance(changed, Tensor):
+        raise TypeError(
+            f"Augmentation {name} must give a tensor, got {type(changed).__name__} "
+            "instead."
+        )
+    for what, old, new in (
+        ("shape", tuple(x.shape), tuple(changed.shape)),
+        ("dtype", x.dtype, changed.dtype),
+        ("device", x.device, changed.device),
+    ):
+        if new != old:
+            raise ValueError(
+                f"Augmentation {name} must keep the {what} {old}, got {new} instead."
+            )

@@ -1,5 +1,6 @@
 """Losses, quantization, schedules and scaling as pure functions of tensors."""
 
+from sktsrep.functional.classification import weighted_cross_entropy
 from sktsrep.functional.guidance import drop_classes, guide
 from sktsrep.functional.joint_embedding import (
     barlow_twins_terms,
@@ -30,7 +31,14 @@ from sktsrep.functional.quantization import (
     orthogonal_loss,
     perplexity,
 )
-from sktsrep.functional.scaling import channel_scale, shared_shape
+from sktsrep.functional.scaling import (
+    channel_scale,
+    fallback_scale,
+    guarded_scale,
+    limited_shape,
+    outlying,
+    shared_shape,
+)
 from sktsrep.functional.spectral import istft, resolve_frames, stft
 from sktsrep.functional.variational import gaussian_kl, gaussian_nll
 
@@ -45,19 +53,23 @@ __all__ = [
     "cosine_momentum",
     "drop_classes",
     "effective_rank",
+    "fallback_scale",
     "finite_scalar_round",
     "finite_scalar_tokens",
     "finite_scalar_values",
     "gaussian_kl",
     "gaussian_nll",
+    "guarded_scale",
     "guide",
     "istft",
     "iterative_normalization",
+    "limited_shape",
     "mask_fraction",
     "masked_cross_entropy",
     "n_masked_tokens",
     "nt_xent_terms",
     "orthogonal_loss",
+    "outlying",
     "perplexity",
     "random_token_mask",
     "remask",
@@ -67,4 +79,5 @@ __all__ = [
     "stft",
     "vibcreg_terms",
     "vicreg_terms",
+    "weighted_cross_entropy",
 ]

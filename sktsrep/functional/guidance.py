@@ -3,6 +3,14 @@
 import torch
 from torch import Tensor
 
+from sktsrep.functional._checks import (
+    check_count,
+    check_generator,
+    check_number,
+    check_same,
+    check_tensor,
+)
+
 __all__ = ["drop_classes", "guide"]
 
 
@@ -41,6 +49,10 @@ def drop_classes(
     >>> drop_classes(torch.tensor([0, 1]), probability=1.0, no_class=2)
     tensor([2, 2])
     """
+    check_tensor(classes, "classes", "batch", "int")
+    check_number(probability, "probability", 0, 1)
+    check_count(no_class, "no_class", 0)
+    check_generator(generator, classes.device)
     if not probability:
         return classes
     draws = torch.rand(len(classes), device=classes.device, generator=generator)
@@ -74,4 +86,8 @@ def guide(with_class: Tensor, without: Tensor, scale: float) -> Tensor:
     >>> guide(torch.tensor([2.0]), torch.tensor([1.0]), scale=3.0)
     tensor([4.])
     """
+    check_tensor(with_class, "with_class", "..., n_codes")
+    check_tensor(without, "without", "..., n_codes")
+    check_same(with_class, without, "with_class and without")
+    check_number(scale, "scale", 0)
     return torch.lerp(without, with_class, scale)

@@ -6,10 +6,18 @@ two views, each of shape ``(batch, features)``.
 """
 
 import math
+import sys
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from sktsrep.functional._checks import (
+    check_count,
+    check_number,
+    check_same,
+    check_tensor,
+)
 
 __all__ = [
     "barlow_twins_terms",
@@ -21,6 +29,18 @@ __all__ = [
     "vibcreg_terms",
     "vicreg_terms",
 ]
+
+
+def _check_views(z: Tensor, z_prime: Tensor) -> None:
+    check_tensor(z, "z", "batch, features")
+    check_tensor(z_prime, "z_prime", "batch, features")
+    check_same(z, z_prime, "z and z_prime")
+
+
+def _check_weights(invariance: float, variance: float, covariance: float) -> None:
+    check_number(invariance, "invariance_weight", 0)
+    check_number(variance, "variance_weight", 0)
+    check_number(covariance, "covariance_weight", 0)
 
 
 def _squared_norm_of_product(a: Tensor, b: Tensor) -> Tensor:
@@ -83,6 +103,9 @@ def barlow_twins_terms(
     >>> bool(sum(barlow_twins_terms(z, z).values()) < 1e-8)
     True
     """
+    _check_views(z, z_prime)
+    check_number(redundancy_weight, "redundancy_weight", 0)
+    check_number(eps, "eps", 0)
     batch = len(z)
 
     def standardize(x: Tensor) -> Tensor:
@@ -141,6 +164,8 @@ def vicreg_terms(
     >>> [round(float(v), 4) for v in vicreg_terms(z, z).values()]
     [0.0, 0.0, 0.0]
     """
+    _check_views(z, z_prime)
+    _check_weights(invariance_weight, variance_weight, covariance_weight)
 
     def covariance(x: Tensor) -> Tensor:
         batch, features = x.shape
@@ -194,6 +219,8 @@ def vibcreg_terms(
     >>> torch.allclose(doubled, vibcreg_terms(z, z)["covariance_loss"])
     True
     """
+    _check_views(z, z_prime)
+    _check_weights(invariance_weight, variance_weight, covariance_weight)
 
     def decorrelation(x: Tensor) -> Tensor:
         centered = x - x.mean(dim=0)
@@ -245,6 +272,14 @@ def byol_terms(
     >>> bool(byol_terms(z, z, z, z)["similarity_loss"].abs() < 1e-5)
     True
     """
+    check_tensor(prediction, "prediction", "batch, features")
+    for name, x in (
+        ("prediction_prime", prediction_prime),
+        ("target", target),
+        ("target_prime", target_prime),
+    ):
+        check_tensor(x, name, "batch, features")
+        check_same(prediction, x, f"prediction and {name}")
 
     def distance(p: Tensor, t: Tensor) -> Tensor:
         return (2 - 2 * F.cosine_similarity(p, t.detach(), dim=-1)).mean()
@@ -286,6 +321,8 @@ def nt_xent_terms(
     >>> bool(nt_xent_terms(z, z, temperature=0.05)["contrastive_loss"] < 1e-6)
     True
     """
+    _check_views(z, z_prime)
+    check_number(temperature, "temperature", sys.float_info.min)
     batch = len(z)
     unit = F.normalize(torch.cat([z, z_prime]), dim=1)  # (2 * batch, features)
     similarity = unit @ unit.T / temperature  # (2 * batch, 2 * batch)
@@ -334,6 +371,9 @@ def iterative_normalization(
     >>> torch.allclose(white.T @ white / 4, torch.eye(2), atol=1e-3)
     True
     """
+    check_tensor(z, "z", "..., batch, features")
+    check_count(n_iterations, "n_iterations", 0)
+    check_number(eps, "eps", 0)
     batch, features = z.shape[-2:]
     mean = z.mean(dim=-2)  # (..., features)
     centered = z - mean.unsqueeze(-2)
@@ -374,6 +414,8 @@ def cosine_momentum(progress: float, base: float = 0.99) -> float:
     >>> cosine_momentum(0.0), cosine_momentum(1.0)
     (0.99, 1.0)
     """
+    check_number(progress, "progress", 0, 1)
+    check_number(base, "base", 0, 1)
     return 1 - (1 - base) * (math.cos(math.pi * progress) + 1) / 2
 
 
@@ -404,6 +446,11 @@ def effective_rank(covariance: Tensor) -> Tensor:
     >>> round(float(effective_rank(torch.eye(3))), 4)
     3.0
     """
+    check_tensor(covariance, "covariance", "features, features", "single")
+    if covariance.shape[0] != covariance.shape[1]:
+        raise ValueError(
+            f"covariance must be square, got {tuple(covariance.shape)} instead."
+        )
     eigenvalues: Tensor = torch.linalg.eigvalsh(covariance)  # (features,)
     singular = eigenvalues.clamp(min=0).sqrt()  # rounding may make some negative
     total = singular.sum()

@@ -6,6 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sktsrep.functional._checks import (
+    check_count,
+    check_generator,
+    check_number,
+    check_same,
+    check_tensor,
+)
+
 __all__ = [
     "MASK_SCHEDULES",
     "mask_fraction",
@@ -18,6 +26,13 @@ __all__ = [
 
 
 MASK_SCHEDULES = ("cosine", "linear", "square", "cubic", "sqrt")
+
+
+def _check_schedule(schedule: str) -> None:
+    if schedule not in MASK_SCHEDULES:
+        raise ValueError(
+            f"schedule must be one of {MASK_SCHEDULES}, got {schedule!r} instead."
+        )
 
 
 def mask_fraction(progress: Tensor, schedule: str = "cosine") -> Tensor:
@@ -49,14 +64,12 @@ def mask_fraction(progress: Tensor, schedule: str = "cosine") -> Tensor:
     >>> mask_fraction(torch.tensor([0., 0.5, 1.]), "linear")
     tensor([1.0000, 0.5000, 0.0000])
     """
+    check_tensor(progress, "progress", "...", "real")
     if schedule == "cosine":
         # In floating point, cos(pi / 2) is not exactly zero and may be negative.
         return torch.cos(progress * (math.pi / 2)).clamp(min=0)
+    _check_schedule(schedule)
     exponents = {"linear": 1.0, "square": 2.0, "cubic": 3.0, "sqrt": 0.5}
-    if schedule not in exponents:
-        raise ValueError(
-            f"schedule must be one of {MASK_SCHEDULES}, got {schedule!r} instead."
-        )
     return 1 - progress ** exponents[schedule]
 
 
@@ -99,6 +112,12 @@ def n_masked_tokens(
     >>> n_masked_tokens(1, 4, torch.tensor([10, 1]), torch.tensor([10, 1]))
     tensor([9, 0])
     """
+    check_count(step, "step")
+    check_count(n_steps, "n_steps")
+    check_tensor(n_start, "n_start", "...", "int")
+    check_tensor(n_unknown, "n_unknown", "...", "int")
+    check_same(n_start, n_unknown, "n_start and n_unknown")
+    _check_schedule(schedule)
     if step >= n_steps:
         return torch.zeros_like(n_start)
     progress = torch.tensor(step / n_steps, dtype=torch.float64)
@@ -145,10 +164,16 @@ def random_token_mask(
     >>> mask.shape, bool(mask.any(dim=1).all())
     (torch.Size([8, 5]), True)
     """
+    check_count(n_samples, "n_samples", 0)
+    check_count(n_tokens, "n_tokens")
+    _check_schedule(schedule)
+    check_generator(generator, device)
 
     def uniform(*shape: int) -> Tensor:
         return torch.rand(shape, device=device, generator=generator)
 
+    if not n_samples:
+        return torch.zeros(0, n_tokens, dtype=torch.bool, device=device)
     ratio = mask_fraction(uniform(n_samples, 1), schedule)
     n_masked = (ratio * n_tokens).ceil().clamp(min=1)  # (n_samples, 1)
     # Sorting twice ranks the places of each row at random: (n_samples, n_tokens).
@@ -184,8 +209,22 @@ def masked_cross_entropy(logits: Tensor, tokens: Tensor, mask: Tensor) -> Tensor
     >>> masked_cross_entropy(logits, tokens, torch.tensor([[True, False]]))
     tensor(1.3863)
     """
-    # cross_entropy expects (batch, n_codes, n_tokens).
-    nats = F.cross_entropy(logits.transpose(1, 2), tokens, reduction="none")
+    check_tensor(logits, "logits", "batch, n_tokens, n_codes")
+    check_tensor(tokens, "tokens", "batch, n_tokens", "int64")
+    check_tensor(mask, "mask", "batch, n_tokens", "bool")
+    check_same(tokens, mask, "tokens and mask", dtype=False)
+    check_same(logits, mask, "logits and mask", shape=False, dtype=False)
+    if logits.shape[:2] != tokens.shape:
+        raise ValueError(
+            f"logits must have the shape (batch, n_tokens, n_codes) of tokens "
+            f"{tuple(tokens.shape)}, got {tuple(logits.shape)} instead."
+        )
+    try:
+        # cross_entropy expects (batch, n_codes, n_tokens).
+        nats = F.cross_entropy(logits.transpose(1, 2), tokens, reduction="none")
+    except IndexError as error:
+        n_codes = logits.shape[2]
+        raise ValueError(f"tokens must lie in [0, {n_codes}): {error}") from error
     return nats.masked_fill(~mask, 0).sum() / mask.sum()
 
 
@@ -215,6 +254,8 @@ def sample_categorical(
     >>> tokens
     tensor([1])
     """
+    check_tensor(logits, "logits", "..., n_codes", "real")
+    check_generator(generator, logits.device)
     # One uniform number per row is much cheaper than one exponential per code.
     log_p = logits.double().log_softmax(dim=-1)
     cumulative = log_p.exp().cumsum(dim=-1)
@@ -267,6 +308,18 @@ def remask(
     >>> remask(log_p, torch.tensor([[False, True, True]]), torch.tensor([1]))
     tensor([[False, False,  True]])
     """
+    check_tensor(log_probability, "log_probability", "batch, n_tokens")
+    check_tensor(unknown, "unknown", "batch, n_tokens", "bool")
+    check_tensor(n_masked, "n_masked", "batch", "int")
+    check_same(log_probability, unknown, "log_probability and unknown", dtype=False)
+    check_same(unknown, n_masked, "unknown and n_masked", shape=False, dtype=False)
+    if n_masked.shape != unknown.shape[:1]:
+        raise ValueError(
+            f"n_masked must have one number for each of {len(unknown)} rows, got "
+            f"{len(n_masked)} instead."
+        )
+    check_number(temperature, "temperature", 0)
+    check_generator(generator, unknown.device)
     noise = torch.empty_like(log_probability).exponential_(generator=generator)
     confidence = log_probability - temperature * noise.log()  # Gumbel noise
     confidence = confidence.masked_fill(~unknown, torch.inf)

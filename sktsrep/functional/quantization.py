@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sktsrep.functional._checks import check_levels, check_same, check_tensor
+
 __all__ = [
     "codebook_lookup",
     "codebook_loss",
@@ -44,12 +46,26 @@ def codebook_lookup(z: Tensor, codebook: Tensor) -> Tensor:
     >>> codebook_lookup(torch.tensor([[0.9], [0.1]]), torch.tensor([[0.], [1.]]))
     tensor([1, 0])
     """
+    check_tensor(z, "z", "..., dim")
+    check_tensor(codebook, "codebook", "n_codes, dim")
+    check_same(z, codebook, "z and codebook", shape=False)
+    if z.shape[-1] != codebook.shape[1]:
+        raise ValueError(
+            f"codebook must have the dim {z.shape[-1]} of z, got "
+            f"{codebook.shape[1]} instead."
+        )
     # Without ||z||^2, which is the same for every code, the squared distance takes one
     # matrix product.
     flat = z.reshape(-1, z.shape[-1])  # (vectors, dim)
     # (vectors, n_codes)
     score = torch.addmm(codebook.square().sum(dim=1), flat, codebook.T, alpha=-2)
     return score.argmin(dim=1).view(z.shape[:-1])
+
+
+def _check_codes(z: Tensor, z_q: Tensor) -> None:
+    check_tensor(z, "z", "...")
+    check_tensor(z_q, "z_q", "...")
+    check_same(z, z_q, "z and z_q")
 
 
 def codebook_loss(z: Tensor, z_q: Tensor) -> Tensor:
@@ -74,6 +90,7 @@ def codebook_loss(z: Tensor, z_q: Tensor) -> Tensor:
     >>> codebook_loss(torch.zeros(2, 2), torch.ones(2, 2))
     tensor(1.)
     """
+    _check_codes(z, z_q)
     return F.mse_loss(z_q, z.detach())
 
 
@@ -99,6 +116,7 @@ def commitment_loss(z: Tensor, z_q: Tensor) -> Tensor:
     >>> commitment_loss(torch.zeros(2, 2), torch.ones(2, 2))
     tensor(1.)
     """
+    _check_codes(z, z_q)
     return F.mse_loss(z, z_q.detach())
 
 
@@ -125,6 +143,7 @@ def orthogonal_loss(codebook: Tensor) -> Tensor:
     >>> orthogonal_loss(3 * torch.eye(4))
     tensor(0.)
     """
+    check_tensor(codebook, "codebook", "n_codes, dim")
     n_codes = len(codebook)
     unit = F.normalize(codebook, dim=1)
     identity = torch.eye(n_codes, dtype=codebook.dtype, device=codebook.device)
@@ -150,6 +169,7 @@ def perplexity(counts: Tensor) -> Tensor:
     >>> round(float(perplexity(torch.tensor([5., 5., 0.]))), 4)
     2.0
     """
+    check_tensor(counts, "counts", "n_codes", "real")
     total = counts.sum().clamp(min=1e-30)  # positive, even if empty
     entropy: Tensor = torch.special.entr(counts / total).sum()
     return entropy.exp()
@@ -188,6 +208,8 @@ def finite_scalar_round(z: Tensor, levels: Sequence[int]) -> Tensor:
     tensor([[-1.,  1.],
             [ 0.,  1.]])
     """
+    check_tensor(z, "z", "..., n_components")
+    check_levels(levels, z)
     top = torch.tensor(levels, dtype=z.dtype, device=z.device) - 1
     bounded = z.tanh()
     rounded = 2 * ((bounded + 1) / 2 * top).round() / top - 1
@@ -218,6 +240,8 @@ def finite_scalar_tokens(values: Tensor, levels: Sequence[int]) -> Tensor:
     >>> finite_scalar_tokens(torch.tensor([[-1.0, -1.0], [0.0, 1.0]]), [3, 2])
     tensor([0, 4])
     """
+    check_tensor(values, "values", "..., n_components")
+    check_levels(levels, values)
     top = torch.tensor(levels, dtype=values.dtype, device=values.device) - 1
     digits = ((values + 1) / 2 * top).round().long()  # (..., n_components)
     return (digits * _radix(levels, values.device)).sum(dim=-1)
@@ -245,6 +269,8 @@ def finite_scalar_values(tokens: Tensor, levels: Sequence[int]) -> Tensor:
     tensor([[-1., -1.],
             [ 0.,  1.]])
     """
+    check_tensor(tokens, "tokens", "...", "int")
+    check_levels(levels)
     n_levels = torch.tensor(levels, device=tokens.device)
     digits = tokens.unsqueeze(-1) // _radix(levels, tokens.device) % n_levels
     return 2 * digits.float() / (n_levels - 1) - 1  # (..., n_components)

@@ -4,11 +4,30 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sktsrep.functional._checks import check_count, check_same, check_tensor
+
 __all__ = ["istft", "resolve_frames", "stft"]
 
 # Windows that "auto" chooses from: hops enough to tell where, few enough to be fast.
 _SHORTEST_WINDOW = 8
 _MOST_HOPS = 64
+
+
+def _check_frames(n_fft: int, hop_length: int, window: Tensor) -> None:
+    check_count(n_fft, "n_fft", 2)
+    check_count(hop_length, "hop_length")
+    check_tensor(window, "window", "n_fft", "single")
+    if len(window) != n_fft:
+        raise ValueError(f"window must have n_fft={n_fft} values, got {len(window)}.")
+    _check_overlap(n_fft, hop_length)
+
+
+def _check_overlap(n_fft: int, hop_length: int) -> None:
+    if hop_length >= n_fft:
+        raise ValueError(
+            f"hop_length must be less than n_fft={n_fft}, so that frames overlap, got "
+            f"{hop_length} instead."
+        )
 
 
 def stft(x: Tensor, n_fft: int, hop_length: int, window: Tensor) -> Tensor:
@@ -38,6 +57,9 @@ def stft(x: Tensor, n_fft: int, hop_length: int, window: Tensor) -> Tensor:
     >>> stft(torch.ones(2, 1, 7), 8, 2, torch.hann_window(8)).shape
     torch.Size([2, 1, 5, 5])
     """
+    check_tensor(x, "x", "batch, channels, time", "single")
+    _check_frames(n_fft, hop_length, window)
+    check_same(x, window, "x and window", shape=False)
     batch, channels, n_timepoints = x.shape
     padding = -n_timepoints % hop_length
     padded = torch.cat([x, x[..., -1:].expand(-1, -1, padding)], dim=-1)
@@ -83,13 +105,36 @@ def istft(
     >>> torch.allclose(x, y, atol=1e-5)
     True
     """
-    series = torch.istft(
-        spectrogram.flatten(end_dim=1),
-        n_fft,
-        hop_length,
-        window=window,
-        length=n_timepoints,
-    )
+    check_tensor(spectrogram, "spectrogram", "batch, channels, bins, frames", "complex")
+    _check_frames(n_fft, hop_length, window)
+    check_count(n_timepoints, "n_timepoints")
+    check_same(spectrogram.real, window, "spectrogram and window", shape=False)
+    _, _, n_bins, n_frames = spectrogram.shape
+    if n_bins != n_fft // 2 + 1:
+        raise ValueError(
+            f"spectrogram must have {n_fft // 2 + 1} bins for n_fft={n_fft}, got "
+            f"{n_bins} instead."
+        )
+    most = max((n_frames - 1) * hop_length, 1)
+    if n_timepoints > most:
+        raise ValueError(
+            f"n_timepoints must be at most {most} for {n_frames} frames and "
+            f"hop_length={hop_length}, got {n_timepoints} instead."
+        )
+    try:
+        series = torch.istft(
+            spectrogram.flatten(end_dim=1),
+            n_fft,
+            hop_length,
+            window=window,
+            length=n_timepoints,
+        )
+    except RuntimeError as error:
+        if "window overlap" not in str(error):
+            raise
+        raise ValueError(
+            f"window and hop_length={hop_length} leave gaps: they cannot be inverted."
+        ) from error
     return torch.unflatten(series, 0, spectrogram.shape[:2])
 
 
@@ -115,22 +160,23 @@ def resolve_frames(
     Raises
     ------
     ValueError
-        When frames would not overlap.
+        When frames would not overlap, and for sizes out of range.
 
     Examples
     --------
     >>> resolve_frames("auto", None, 500)
     (32, 8)
     """
-    if isinstance(n_fft, str):  # "auto"
+    check_count(n_timepoints, "n_timepoints")
+    if isinstance(n_fft, str):
+        if n_fft != "auto":
+            raise ValueError(f"n_fft must be an int or 'auto', got {n_fft!r} instead.")
         n_fft = _SHORTEST_WINDOW
         while n_timepoints > _MOST_HOPS * (n_fft // 4):
             n_fft *= 2
     if hop_length is None:
         hop_length = max(n_fft // 4, 1)
-    if hop_length >= n_fft:
-        raise ValueError(
-            f"hop_length must be less than n_fft={n_fft}, so that frames overlap, got "
-            f"{hop_length} instead."
-        )
+    check_count(n_fft, "n_fft", 2)
+    check_count(hop_length, "hop_length")
+    _check_overlap(n_fft, hop_length)
     return n_fft, hop_length

@@ -4,6 +4,8 @@ import math
 
 from torch import Tensor
 
+from sktsrep.functional._checks import check_same, check_tensor
+
 __all__ = ["gaussian_kl", "gaussian_nll"]
 
 
@@ -32,6 +34,9 @@ def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     >>> gaussian_kl(torch.zeros(1, 3), torch.zeros(1, 3))
     tensor([0.])
     """
+    check_tensor(mean, "mean", "batch, dim")
+    check_tensor(log_variance, "log_variance", "batch, dim")
+    check_same(mean, log_variance, "mean and log_variance", dtype=False)
     terms = mean.square() + log_variance.exp() - log_variance - 1
     return 0.5 * terms.sum(dim=-1)
 
@@ -56,6 +61,17 @@ def gaussian_nll(x: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
     >>> gaussian_nll(torch.zeros(1, 2), torch.zeros(1, 2), torch.zeros(()))
     tensor([1.8379])
     """
+    check_tensor(x, "x", "batch, time, ...", "real")
+    check_tensor(mean, "mean", "batch, time, ...", "real")
+    check_tensor(log_variance, "log_variance", "...")
+    check_same(x, mean, "x and mean", dtype=False)
+    check_same(x, log_variance, "x and log_variance", shape=False, dtype=False)
+    sizes = zip(reversed(log_variance.shape), reversed(x.shape), strict=False)
+    if log_variance.ndim > x.ndim or any(n not in (1, size) for n, size in sizes):
+        raise ValueError(
+            f"log_variance must broadcast against the shape {tuple(x.shape)} of x, got "
+            f"{tuple(log_variance.shape)} instead."
+        )
     squared = (x - mean).square() * (-log_variance).exp()
     nll = 0.5 * (squared + log_variance + math.log(2 * math.pi))
     return nll.flatten(start_dim=1).sum(dim=1)

@@ -6,17 +6,26 @@ distance between real series and other real series, at the same number.
 """
 
 import math
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import svdvals
 from scipy.spatial.distance import pdist
 from sklearn.base import BaseEstimator, clone
-from sklearn.metrics.pairwise import rbf_kernel
-from sklearn.utils import check_array, check_random_state
-from sklearn.utils._param_validation import StrOptions, validate_params
+from sklearn.metrics.pairwise import euclidean_distances
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from sktsrep.metrics._checks import check_pair, flatten, with_axes_of
+from sktsrep.metrics._checks import (
+    check_pair,
+    check_vectors,
+    exponent_of,
+    flatten,
+    row_blocks,
+    unwrap_tensor,
+    with_axes_of,
+)
 from sktsrep.metrics.features import RandomConvolutionFeatures
 
 __all__ = ["DistanceEstimate", "context_fid", "frechet_distance", "mmd"]
@@ -30,6 +39,16 @@ _SMALLEST_SHARE = 1 / 3
 _MIN_EXTRAPOLATED = 10  # series, so that the smallest subset has three
 
 _N_MEDIAN = 1000  # series for a median distance: half a million pairs
+
+# Below this share of the vectors' squares, an expanded squared distance is imprecise;
+# squares below the second number are, too.
+_CANCELLED = 1e-6
+_UNDERFLOWN = 1e-290
+_TOO_DIFFERENT = (
+    "The values of X_real and X_generated differ too much in size: squared distances "
+    "of some would be 0 beside those of others"
+)
+_LARGEST = np.finfo(np.float64).max
 
 
 class DistanceEstimate(NamedTuple):
@@ -55,10 +74,13 @@ class DistanceEstimate(NamedTuple):
     n: int
 
 
-def estimate(distance, real, generated, return_floor, random_state):
-    """Compute a distance, or its mean and its floor over random halves of ``real``."""
+def estimate(distance, real, generated, return_floor, random_state, exponent=0):
+    """Compute a distance, or its mean and its floor over random halves of ``real``.
+
+    The result is multiplied by ``2 ** exponent``, the unit of rescaled series.
+    """
     if not return_floor:
-        return float(distance(real, generated))
+        return _in_unit(distance(real, generated), exponent)
     n = min(len(real) // 2, len(generated))
     if n < 1:
         raise ValueError(f"A floor needs at least two real series, got {len(real)}.")
@@ -73,8 +95,19 @@ def estimate(distance, real, generated, return_floor, random_state):
                 distance(real[half], real[other]),
             )
         )
-    value, floor = np.mean(pairs, axis=0).tolist()
+    value, floor = (_in_unit(mean, exponent) for mean in np.mean(pairs, axis=0))
     return DistanceEstimate(value, floor, n)
+
+
+def _in_unit(value, exponent):
+    with np.errstate(over="ignore"):
+        value = float(np.ldexp(value, exponent))
+    if not math.isfinite(value):
+        raise ValueError(
+            "X_real or X_generated has values so large that their distance exceeds the "
+            "range of floats: rescale both."
+        )
+    return value
 
 
 def _extract_features(features, X_real, X_generated):
@@ -83,12 +116,20 @@ def _extract_features(features, X_real, X_generated):
         real, generated = check_pair(X_real, X_generated, 2)
         return flatten(real), flatten(generated)
     check_pair(X_real, X_generated, 2)
+    X_real = unwrap_tensor(X_real)
     X_generated = with_axes_of(X_real, X_generated)
     features = RandomConvolutionFeatures() if features is None else features
-    features = clone(features).fit(X_real, None)
-    return tuple(
-        check_array(features.transform(X), dtype=np.float64, input_name="features")
-        for X in (X_real, X_generated)
+    if not hasattr(features, "transform"):
+        raise TypeError(
+            f"features must be a transformer, got {type(features).__name__} instead."
+        )
+    with np.errstate(over="ignore", invalid="ignore"):  # the result is checked
+        features = clone(features).fit(X_real, None)
+        both = [features.transform(X) for X in (X_real, X_generated)]
+    name = "the output of features for"
+    return (
+        check_vectors(both[0], f"{name} X_real"),
+        check_vectors(both[1], f"{name} X_generated"),
     )
 
 
@@ -197,12 +238,14 @@ def frechet_distance(
     9.0
     """
     real, generated = _extract_features(features, X_real, X_generated)
+    exponent = exponent_of(real, generated)
+    real, generated = (np.ldexp(x, -exponent) for x in (real, generated))
     rng = check_random_state(random_state)
 
     def distance(a, b):
         return _frechet_at_infinity(a, b, rng) if extrapolate else _frechet(a, b)
 
-    return estimate(distance, real, generated, return_floor, rng)
+    return estimate(distance, real, generated, return_floor, rng, 2 * exponent)
 
 
 def context_fid(
@@ -261,28 +304,77 @@ def context_fid(
     )
 
 
+def _rescale(x, exponent):
+    """Divide by ``2 ** exponent`` without loss."""
+    rescaled = np.ldexp(x, -exponent)
+    if (np.ldexp(rescaled, exponent) != x).any():
+        raise ValueError(f"{_TOO_DIFFERENT}.")
+    return rescaled
+
+
 def _median_gamma(vectors, rng):
-    """Compute 1 / (median squared distance among distinct vectors)."""
-    chosen = rng.permutation(len(vectors))[:_N_MEDIAN]
-    distances = pdist(vectors[chosen], "sqeuclidean")
-    distances = distances[distances > 0]
-    return 1 / np.median(distances) if len(distances) else 1.0
+    """Compute 1 / (median squared distance among distinct vectors); None if none."""
+    chosen = vectors[rng.permutation(len(vectors))[:_N_MEDIAN]]
+    distances = pdist(chosen, "sqeuclidean")
+    distinct = distances > 0
+    lost = (pdist(chosen, "chebyshev") > 0).sum() > distinct.sum()
+    median = np.median(distances[distinct]) if distinct.any() else None
+    if lost or (median is not None and median < _UNDERFLOWN):
+        raise ValueError(f"{_TOO_DIFFERENT}. Give gamma.")
+    return None if median is None else 1 / median
 
 
-def _squared_mmd(a, b, gamma, unbiased):
+def _squared_distances(a, b, center, root_gamma):
+    """Compute gamma times the squared distances of vectors (n_a, d) and (n_b, d)."""
+    # They expand the square of a difference, which is imprecise far from 0, and if the
+    # difference is small.
+    near_a, near_b = a - center, b - center
+    squared = euclidean_distances(near_a, near_b, squared=True)
+    sizes = np.square(near_a).sum(axis=1)[:, None] + np.square(near_b).sum(axis=1)
+    rows, columns = np.nonzero(squared <= _CANCELLED * sizes + _UNDERFLOWN)
+    with np.errstate(over="ignore", invalid="ignore"):
+        squared *= root_gamma * root_gamma
+        for part in row_blocks(len(rows), a.shape[1]):
+            gap = root_gamma * (a[rows[part]] - b[columns[part]])
+            squared[rows[part], columns[part]] = np.square(gap).sum(axis=1)
+    return squared
+
+
+def _kernel_sum(a, b, center, root_gamma):
+    """Sum the kernel over all pairs, in blocks of rows."""
+    return sum(
+        np.exp(-_squared_distances(a[rows], b, center, root_gamma)).sum()
+        for rows in row_blocks(len(a), len(b) + a.shape[1])
+    )
+
+
+def _squared_mmd(a, b, center, root_gamma, unbiased):
     within = 0.0
     for x in (a, b):
-        kernel = rbf_kernel(x, gamma=gamma)
+        n = len(x)
+        total = _kernel_sum(x, x, center, root_gamma)
         if not unbiased:
-            within += kernel.mean()
-        elif len(x) < 2:
+            within += total / n**2
+        elif n < 2:
             raise ValueError("unbiased=True needs at least two series on each side.")
         else:
-            within += (kernel.sum() - np.trace(kernel)) / (len(x) * (len(x) - 1))
-    squared = within - 2 * rbf_kernel(a, b, gamma=gamma).mean()
+            within += (total - n) / (n * (n - 1))
+    across = _kernel_sum(a, b, center, root_gamma) / (len(a) * len(b))
+    squared = within - 2 * across
     return squared if unbiased else max(squared, 0.0)
 
 
+@validate_params(
+    {
+        "X_real": ["array-like"],
+        "X_generated": ["array-like"],
+        "gamma": [Interval(Real, 0, None, closed="neither"), None],
+        "unbiased": ["boolean"],
+        "return_floor": ["boolean"],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
 def mmd(
     X_real,
     X_generated,
@@ -338,16 +430,16 @@ def mmd(
     1.2642
     """
     real, generated = (flatten(x) for x in check_pair(X_real, X_generated))
-    # The kernel expands the square of a difference, which loses precision far from 0.
+    exponent = exponent_of(real, generated)
+    real, generated = (_rescale(x, exponent) for x in (real, generated))
     center = real.mean(axis=0)
-    real, generated = real - center, generated - center
     rng = check_random_state(random_state)
-    if gamma is None:
-        gamma = _median_gamma(real, rng)
-    elif not gamma > 0:
-        raise ValueError(f"gamma must be positive, got {gamma!r} instead.")
+    median = _median_gamma(real, rng) if gamma is None else None
+    with np.errstate(over="ignore"):
+        given = np.ldexp(math.sqrt(gamma or 1.0), exponent)
+    root_gamma = min(given, _LARGEST) if median is None else math.sqrt(median)
 
     def distance(a, b):
-        return _squared_mmd(a, b, gamma, unbiased)
+        return _squared_mmd(a, b, center, root_gamma, unbiased)
 
     return estimate(distance, real, generated, return_floor, rng)

@@ -6,19 +6,16 @@ from numbers import Real
 import numpy as np
 from scipy import stats
 from scipy.linalg import svdvals
-from scipy.spatial.distance import pdist
+from scipy.spatial.distance import cdist
 from scipy.special import logsumexp
 from sklearn.preprocessing import normalize
-from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, validate_params
+
+from sktsrep.metrics._checks import check_vectors, exponent_of, row_blocks
 
 __all__ = ["alignment", "effective_rank", "uniformity"]
 
 _ROUNDING = 1e-12  # relative error of a mean in float64, with a wide margin
-
-
-def _check_embeddings(Z, name="Z"):
-    return check_array(Z, dtype=np.float64, ensure_min_samples=2, input_name=name)
 
 
 def effective_rank(Z):
@@ -51,7 +48,8 @@ def effective_rank(Z):
     >>> round(effective_rank([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]), 6)
     2.0
     """
-    Z = _check_embeddings(Z)
+    Z = check_vectors(Z, "Z", 2)
+    Z = np.ldexp(Z, -exponent_of(Z))
     singular = svdvals(Z - Z.mean(axis=0))
     # Equal rows are left with the rounding of their mean.
     if singular[0] <= _ROUNDING * np.abs(Z).max() * math.sqrt(Z.size):
@@ -59,12 +57,12 @@ def effective_rank(Z):
     return float(np.exp(stats.entropy(singular)))
 
 
-def _check_directions(Z, name="Z"):
+def _check_directions(Z, name="Z", n_samples=1):
     """Check embeddings and scale them to unit norm."""
-    Z = check_array(Z, dtype=np.float64, input_name=name)
+    Z = check_vectors(Z, name, n_samples)
     if not Z.any(axis=1).all():
         raise ValueError(f"{name} has rows of zeros, which have no direction.")
-    return normalize(Z)
+    return normalize(np.ldexp(Z, -exponent_of(Z, axis=1)))
 
 
 @validate_params(
@@ -105,7 +103,11 @@ def alignment(Z, Z_prime, *, power=2):
         raise ValueError(
             f"Z and Z_prime must have one shape, got {Z.shape} and {Z_prime.shape}."
         )
-    return float((np.linalg.norm(Z - Z_prime, axis=1) ** power).mean())
+    with np.errstate(over="ignore"):
+        value = float((np.linalg.norm(Z - Z_prime, axis=1) ** power).mean())
+    if not math.isfinite(value):
+        raise ValueError(f"power={power} is too large: the result is infinite.")
+    return value
 
 
 @validate_params(
@@ -144,5 +146,21 @@ def uniformity(Z, *, temperature=2):
     >>> round(uniformity([[1.0, 0.0], [-2.0, 0.0]]), 6)  # -2 * 2 ** 2
     -8.0
     """
-    squared = pdist(_check_embeddings(_check_directions(Z)), "sqeuclidean")
-    return float(logsumexp(-temperature * squared) - math.log(len(squared)))
+    Z = _check_directions(Z, n_samples=2)
+    n = len(Z)
+    blocks = row_blocks(n, n + Z.shape[1])
+    with np.errstate(over="ignore"):
+        total = logsumexp([_log_sum(Z, rows, temperature) for rows in blocks])
+    value = float(total - math.log(n * (n - 1) / 2))
+    if not math.isfinite(value):
+        raise ValueError(
+            f"temperature={temperature} is too large: the result is infinite."
+        )
+    return value
+
+
+def _log_sum(Z, rows, temperature):
+    """Sum the kernel over the pairs of some rows with later ones; return its log."""
+    squared = cdist(Z[rows], Z[rows.start :], "sqeuclidean")
+    squared[np.tril_indices(len(squared))] = np.inf  # pairs with themselves, or earlier
+    return logsumexp(-temperature * squared)

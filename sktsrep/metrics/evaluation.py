@@ -1,30 +1,46 @@
 """Tables of representations under several probes, and of samplers by every metric."""
 
-from functools import partial
+from functools import cache, partial
+from inspect import Parameter, signature
 
 import numpy as np
 import pandas as pd
+import torch
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import get_scorer
-from sklearn.model_selection import GridSearchCV, StratifiedKFold, check_cv
+from sklearn.model_selection import (
+    GridSearchCV,
+    RandomizedSearchCV,
+    StratifiedKFold,
+    check_cv,
+)
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.utils import (
     _safe_indexing,
-    check_array,
     check_consistent_length,
     check_random_state,
 )
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import has_fit_parameter
 
-from sktsrep._validation import warn_user
-from sktsrep.metrics._checks import check_pair, draw_samples, with_axes_of
+from sktsrep._warnings import warn_user
+from sktsrep.metrics._checks import (
+    check_labels,
+    check_numbers,
+    check_pair,
+    check_size,
+    check_vectors,
+    draw_samples,
+    unwrap_tensor,
+    with_axes_of,
+)
 from sktsrep.metrics.distances import context_fid, frechet_distance, mmd
 from sktsrep.metrics.features import RandomConvolutionFeatures, default_classifier
 from sktsrep.metrics.scores import (
@@ -47,7 +63,7 @@ _N_INNER_FOLDS = 3  # to choose C; enough, and possible with three series per cl
 _N_DRAWS = 20  # of shots, averaged, because a single draw is mostly chance
 
 
-def _default_probes(labels):
+def _default_probes(labels, weighted):
     """Make probes for a training part; their penalties are chosen within it."""
     fewest = np.unique(labels, return_counts=True)[1].min()
     if fewest < 2:
@@ -64,40 +80,78 @@ def _default_probes(labels):
         return GridSearchCV(pipe, {f"{name}__C": strengths}, cv=folds)
 
     # C a decade apart; the iterations let both solvers converge on hard tasks.
-    return {
+    probes = {
         "logistic regression": search(
             LogisticRegression(max_iter=10_000), np.logspace(-3, 3, 7)
         ),
         "linear SVC": search(
             LinearSVC(max_iter=100_000, random_state=0), np.logspace(-4, 1, 6)
         ),
-        "5-NN": make_pipeline(StandardScaler(), KNeighborsClassifier(5)),
     }
+    if not weighted:  # neighbors take no weights
+        neighbors = make_pipeline(StandardScaler(), KNeighborsClassifier(5))
+        probes["5-NN"] = neighbors
+    return probes
 
 
-def _few_shot_score(train, test, n_shots, scorer, seed):
+def _weight_parameters(probe):
+    """Name the parameters of ``fit`` that give weights to a probe and its steps.
+
+    The list is empty if the probe, or the last step of it, takes none.
+    """
+    if isinstance(probe, (GridSearchCV, RandomizedSearchCV)):
+        return _weight_parameters(probe.estimator)
+    if not isinstance(probe, Pipeline):
+        return ["sample_weight"] if has_fit_parameter(probe, "sample_weight") else []
+    names = {name: _weight_parameters(step) for name, step in probe.steps}
+    if not names[probe.steps[-1][0]]:
+        return []
+    return [f"{name}__{inner}" for name in names for inner in names[name]]
+
+
+def _fit_weighted(probe, Z, labels, weight):
+    """Fit a clone of a probe, with weights if there are any."""
+    if weight is None:
+        return clone(probe).fit(Z, labels)
+    parameters = dict.fromkeys(_weight_parameters(probe), weight)
+    with config_context(enable_metadata_routing=False):
+        return clone(probe).fit(Z, labels, **parameters)
+
+
+def _score_weighted(scorer, fitted, Z, labels, weight):
+    if weight is None:
+        return scorer(fitted, Z, labels)
+    with config_context(enable_metadata_routing=False):
+        return scorer(fitted, Z, labels, sample_weight=weight)
+
+
+def _few_shot_score(train, test, n_shots, score, seed):
     """Classify by the nearest mean of ``n_shots`` series per class; average draws."""
     rng = np.random.RandomState(seed)  # the same shots for every representation
-    (Z, labels), (Z_test, labels_test) = train, test
-    scaler = StandardScaler().set_output(transform="default").fit(Z)
+    (Z, labels, weight), (Z_test, *labels_test) = train, test
+    scaler = StandardScaler().set_output(transform="default")
+    scaler.fit(Z, sample_weight=weight)
     Z, Z_test = scaler.transform(Z), scaler.transform(Z_test)
-    classes = np.unique(labels)
-    rows_of = [np.flatnonzero(labels == label) for label in classes]
+    weight = np.ones(len(Z)) if weight is None else weight
+    classes = np.unique(labels[weight > 0])
+    rows_of = [np.flatnonzero((labels == c) & (weight > 0)) for c in classes]
     scores = []
     for _ in range(_N_DRAWS):
         # Not NearestCentroid: it refuses classes without spread, as with one shot.
-        means = [Z[rng.permutation(rows)[:n_shots]].mean(axis=0) for rows in rows_of]
+        shots = [rng.permutation(rows)[:n_shots] for rows in rows_of]
+        means = [np.average(Z[s], axis=0, weights=weight[s]) for s in shots]
         nearest = KNeighborsClassifier(1).fit(means, classes)
-        scores.append(scorer(nearest, Z_test, labels_test))
+        scores.append(score(nearest, Z_test, *labels_test))
     return np.mean(scores)
 
 
 def _probe_scores(train, test, probes, n_shots, scorer, seed):
     """Yield the name of each probe and its score on the test part."""
+    score = partial(_score_weighted, scorer)
     for name, probe in probes.items():
-        yield name, scorer(clone(probe).fit(*train), *test)
+        yield name, score(_fit_weighted(probe, *train), *test)
     for n in n_shots:
-        yield f"{n}-shot", _few_shot_score(train, test, n, scorer, seed)
+        yield f"{n}-shot", _few_shot_score(train, test, n, score, seed)
 
 
 def _untrained(estimator):
@@ -125,15 +179,55 @@ def _with_baselines(estimators):
 
 
 def _check_tasks(X, y):
-    check_array(X, allow_nd=True, dtype=np.float64, input_name="X")
+    numbers = check_numbers(X, "X")
+    if numbers.ndim < 2:
+        raise ValueError(
+            "X must have shape (n_samples, n_timepoints) or (n_samples, n_channels, "
+            f"n_timepoints), got shape {numbers.shape}."
+        )
+    check_size(numbers, "X")
     tasks = dict(y) if isinstance(y, dict) else {"y": y}
+    if not tasks:
+        raise ValueError("y must have labels of at least one task, got none.")
     for name, labels in tasks.items():
-        check_consistent_length(X, labels)
+        labels = check_labels(labels, "y" if name == "y" else f"y[{name!r}]")
+        check_consistent_length(numbers, labels)
         check_classification_targets(labels)
-        tasks[name] = column_or_1d(labels)
-        if len(np.unique(tasks[name])) < 2:
+        tasks[name] = labels
+        if len(np.unique(labels)) < 2:
             raise ValueError(f"Task {name!r} has one class, so nothing to predict.")
     return tasks
+
+
+def _check_weight(sample_weight, n_samples, folds):
+    """Check weights: not negative, and some weight in both parts of every fold."""
+    weight = check_numbers(sample_weight, "sample_weight")
+    if weight.shape != (n_samples,) or weight.min() < 0:
+        raise ValueError(
+            f"sample_weight must hold {n_samples} weights of 0 or more, got shape "
+            f"{weight.shape} and values from {weight.min()}."
+        )
+    if not all(weight[rows].any() for fold in folds for rows in fold):
+        raise ValueError("sample_weight is 0 everywhere in a part of a fold.")
+    check_size(weight, "sample_weight")
+    return weight
+
+
+def _check_weighable(probes, scorer):
+    """Raise ValueError if a probe or the scorer takes no weights."""
+    for name, probe in (probes or {}).items():
+        if not _weight_parameters(probe):
+            raise ValueError(
+                f"Probe {name!r} takes no sample_weight in fit: leave out "
+                "sample_weight, or give probes that take it."
+            )
+    parameters = signature(scorer).parameters
+    takes_any = Parameter.VAR_KEYWORD in {p.kind for p in parameters.values()}
+    if "sample_weight" not in parameters and not takes_any:
+        raise ValueError(
+            "scoring takes no sample_weight: leave out sample_weight, or give a scorer "
+            "made by sklearn.metrics.make_scorer."
+        )
 
 
 def evaluate_representation(
@@ -146,6 +240,8 @@ def evaluate_representation(
     cv=5,
     scoring="accuracy",
     baselines=True,
+    groups=None,
+    sample_weight=None,
     random_state=0,
 ):
     """Cross-validate probes of frozen representations, beside their baselines.
@@ -179,6 +275,15 @@ def evaluate_representation(
     baselines : bool, default=True
         Whether to add majority vote, raw series and the untrained network, which is a
         clone with ``max_epochs=0``, for estimators with this parameter.
+    groups : array-like of shape (n_samples,), default=None
+        Groups that outer folds keep together, such as subjects, for a splitter such as
+        :class:`~sklearn.model_selection.GroupKFold`. The inner folds that choose C
+        ignore them.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of 0 or more, for probes and scores. The representations are fitted
+        without them. All probes must take ``sample_weight`` in ``fit``; the default
+        probes are then without 5 nearest neighbors, and C is chosen by scores without
+        weights.
     random_state : int, RandomState instance or None, default=0
         Draws the shots.
 
@@ -210,19 +315,32 @@ def evaluate_representation(
     raw series       1.0
     Name: mean, dtype: float64
     """
+    X = unwrap_tensor(X)
     tasks = _check_tasks(X, y)
     first = next(iter(tasks.values()))
-    folds = list(check_cv(cv, first, classifier=True).split(X, first))
+    if groups is not None:
+        groups = check_labels(groups, "groups")
+        check_consistent_length(first, groups)
+    rows = np.zeros(len(first))  # splitters look at the number of rows alone
+    folds = list(check_cv(cv, first, classifier=True).split(rows, first, groups))
     if not isinstance(estimator, dict):
         estimator = {type(estimator).__name__: estimator}
     if baselines:
         estimator = _with_baselines(estimator)
     scorer = get_scorer(scoring)
+    weight = sample_weight
+    if weight is not None:
+        _check_weighable(probes, scorer)
+        weight = _check_weight(sample_weight, len(first), folds)
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     # Before any fit, because default probes refuse folds with too few series per class.
     probes_by_fold = [
         {
-            task: _default_probes(labels[train]) if probes is None else probes
+            task: (
+                _default_probes(labels[train], weight is not None)
+                if probes is None
+                else probes
+            )
             for task, labels in tasks.items()
         }
         for train, _ in folds
@@ -231,32 +349,54 @@ def evaluate_representation(
     rows = []
     for representation, transformer in estimator.items():
         for fold, probes_of in zip(folds, probes_by_fold, strict=True):
-            scores = _fold_scores(transformer, X, tasks, fold, probes_of, probe)
+            Z = _represent(representation, transformer, X, fold)
+            scores = _fold_scores(Z, tasks, weight, fold, probes_of, probe)
             rows += [(representation, *score) for score in scores]
     if baselines:
-        rows += _majority_votes(tasks, folds, scorer)
+        rows += _majority_votes(tasks, weight, folds, scorer)
     keys = ["representation", "task", "probe"]
     table = pd.DataFrame(rows, columns=[*keys, "score"])
     scores = table.groupby(keys, sort=False)["score"]
     return scores.agg(mean="mean", sd="std", n="count").reset_index()
 
 
-def _fold_scores(transformer, X, tasks, fold, probes_of, probe):
-    """Fit a representation on one fold; yield task, probe and score."""
+def _represent(name, transformer, X, fold):
+    """Fit a representation on one fold; compute that of both parts."""
     X_train, X_test = (_safe_indexing(X, rows) for rows in fold)
-    fitted = clone(transformer).fit(X_train, None)
-    Z = [np.asarray(fitted.transform(part)) for part in (X_train, X_test)]
+    if not hasattr(transformer, "transform"):
+        raise TypeError(
+            f"estimator must be a transformer, but {name!r} is a "
+            f"{type(transformer).__name__}, which has no transform."
+        )
+    with np.errstate(all="ignore"):  # the result is checked
+        fitted = clone(transformer).fit(X_train, None)
+        Z = [np.asarray(fitted.transform(part)) for part in (X_train, X_test)]
+    for z in Z:
+        z_name = f"the output of estimator {name!r}"
+        check_size(check_vectors(z, z_name), z_name)
+    return Z
+
+
+def _fold_scores(Z, tasks, weight, fold, probes_of, probe):
+    """Yield task, probe and score of a representation on one fold."""
     for task, labels in tasks.items():
-        train, test = [(z, labels[rows]) for z, rows in zip(Z, fold, strict=True)]
+        train, test = (
+            (z, labels[rows], None if weight is None else weight[rows])
+            for z, rows in zip(Z, fold, strict=True)
+        )
         for name, score in probe(train, test, probes_of[task]):
             yield task, name, score
 
 
-def _majority_votes(tasks, folds, scorer):
+def _majority_votes(tasks, weight, folds, scorer):
     for task, labels in tasks.items():
-        for train, test in folds:
-            vote = DummyClassifier().fit(train[:, None], labels[train])
-            score = scorer(vote, test[:, None], labels[test])
+        for fold in folds:
+            train, test = (
+                (rows[:, None], labels[rows], None if weight is None else weight[rows])
+                for rows in fold
+            )
+            vote = _fit_weighted(DummyClassifier(), *train)
+            score = _score_weighted(scorer, vote, *test)
             yield "majority vote", task, "majority vote", score
 
 
@@ -293,10 +433,14 @@ def _against_train(X_train, X_test, y_train, classifier):
         "memorization_ratio": lambda X, y: memorization_ratio(X_train, X_test, X)
     }
     if y_train is not None:
-        fitted = FrozenEstimator(clone(classifier).fit(X_train, y_train))
-        metrics["inception_score"] = lambda X, y: inception_score(X, fitted)
+
+        @cache  # within the metrics, so that a failure concerns them alone
+        def fitted():
+            return FrozenEstimator(clone(classifier).fit(X_train, y_train))
+
+        metrics["inception_score"] = lambda X, y: inception_score(X, fitted())
         metrics["classification_accuracy_score, reverse"] = lambda X, y: (
-            classification_accuracy_score(X, y, X_train, y_train, classifier=fitted)
+            classification_accuracy_score(X, y, X_train, y_train, classifier=fitted())
         )
     return metrics
 
@@ -305,8 +449,9 @@ def _value(name, metric, X, y):
     """Compute a metric; return NaN and warn where it is undefined."""
     try:
         return metric(X, y)
-    except ValueError as error:
-        warn_user(f"{name} is NaN: {error}", UserWarning)
+    except (ValueError, MemoryError, torch.OutOfMemoryError) as error:
+        reason = str(error) or "out of memory"
+        warn_user(f"{name} is NaN: {reason}", UserWarning)
         return np.nan
 
 
@@ -379,6 +524,12 @@ def evaluate_samples(
     """
     if (y_train is None) != (y_test is None):
         raise ValueError("y_train and y_test must be given both, or neither.")
+    if y_train is not None:
+        y_train = check_labels(y_train, "y_train")
+        y_test = check_labels(y_test, "y_test")
+        check_consistent_length(X_train, y_train)
+        check_consistent_length(X_test, y_test)
+    X_train, X_test = unwrap_tensor(X_train), unwrap_tensor(X_test)
     check_pair(X_train, X_test, names=("X_train", "X_test"))
     X_generated, y_generated = draw_samples(
         sampler, len(X_train), y_train, random_state

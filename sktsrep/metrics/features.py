@@ -19,8 +19,9 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sktsrep._device import to_tensor
-from sktsrep._validation import check_series
+from sktsrep._inputs import as_array_like
 from sktsrep.functional import channel_scale
+from sktsrep.metrics._checks import check_series, exponent_of, row_blocks
 
 __all__ = ["RandomConvolutionFeatures"]
 
@@ -28,6 +29,8 @@ __all__ = ["RandomConvolutionFeatures"]
 # and the default classifier has 100: metrics train it often, on small data sets.
 _KERNEL_LENGTH = 9
 _N_CLASSIFIER_KERNELS = 100
+
+_LARGEST = 1e150  # feature that can be squared
 
 
 class RandomConvolutionFeatures(
@@ -108,9 +111,14 @@ class RandomConvolutionFeatures(
         series = self._check(X, reset=True)
         _, n_channels, n_timepoints = series.shape
         rng = check_random_state(self.random_state)
+        self._input_exponent = exponent_of(series, axis=(0, 2))
+        series = np.ldexp(series, -self._input_exponent)
         self._input_mean = series.mean(axis=(0, 2), keepdims=True)
         mean = to_tensor(self._input_mean[0], "cpu")
-        self._input_scale = channel_scale(to_tensor(series, "cpu"), mean).numpy()
+        scale = channel_scale(to_tensor(series, "cpu"), mean).numpy()
+        # A constant channel keeps its unit, so that noise in its copy is no feature.
+        varies = scale <= 2 * series.std(axis=(0, 2))[:, None]
+        self._input_scale = np.where(varies, scale, 1.0)
         weights = rng.normal(size=(self.n_kernels, n_channels, _KERNEL_LENGTH))
         norms = np.linalg.norm(weights, axis=(1, 2), keepdims=True)
         self.weights_ = weights / norms
@@ -118,7 +126,8 @@ class RandomConvolutionFeatures(
         exponents = rng.uniform(0, math.log2(largest), self.n_kernels)
         self.dilations_ = (2**exponents).astype(int)
         quantiles = rng.uniform(size=self.n_kernels)
-        outputs = self._convolve(series)
+        series = (series - self._input_mean) / self._input_scale
+        outputs = (self._output(series, kernel) for kernel in self._kernels())
         self.biases_ = np.array(
             [np.quantile(x, q) for x, q in zip(outputs, quantiles, strict=True)]
         )
@@ -139,32 +148,61 @@ class RandomConvolutionFeatures(
             Features, standardized by the data of ``fit``.
         """
         check_is_fitted(self)
-        return self._scaler.transform(self._pool(self._check(X, reset=False)))
+        series = self._check(X, reset=False)
+        with np.errstate(over="ignore", invalid="ignore"):
+            series = np.ldexp(series, -self._input_exponent)
+            series = (series - self._input_mean) / self._input_scale
+            features = self._scaler.transform(self._pool(series))
+        if not (np.abs(features) < _LARGEST).all():
+            raise ValueError(
+                "X has values that are too large beside the series of fit: rescale X."
+            )
+        return features
 
     @property
     def _n_features_out(self):
         return 2 * len(self.weights_)
 
     def _check(self, X, reset):
-        X = validate_data(self, X, reset=reset, dtype=np.float64, allow_nd=True)
+        X = as_array_like(X, "X")
+        X = validate_data(
+            self,
+            X,
+            reset=reset,
+            dtype=np.float64,
+            allow_nd=True,
+            ensure_all_finite=False,  # checked below
+        )
         return check_series(X, "X")
 
-    def _convolve(self, series):
-        """Yield each kernel's output (n_samples, n_timepoints), ends repeated."""
-        series = (series - self._input_mean) / self._input_scale
-        for weights, dilation in zip(self.weights_, self.dilations_, strict=True):
-            reach = (_KERNEL_LENGTH - 1) * dilation
-            padding = (0, 0), (0, 0), (reach // 2, reach // 2)
-            padded = np.pad(series, padding, mode="edge")
-            windows = sliding_window_view(padded, reach + 1, axis=-1)[..., ::dilation]
-            yield np.einsum("nctl,cl->nt", windows, weights)
+    def _kernels(self):
+        return zip(self.weights_, self.dilations_, strict=True)
+
+    def _output(self, series, kernel):
+        """Compute a kernel's output (n_samples, n_timepoints), in blocks of series."""
+        blocks = row_blocks(len(series), series[0].size)
+        return np.concatenate([_convolve(series[rows], *kernel) for rows in blocks])
 
     def _pool(self, series):
+        blocks = row_blocks(len(series), series[0].size)
+        return np.concatenate([self._pool_block(series[rows]) for rows in blocks])
+
+    def _pool_block(self, series):
         columns = []
-        for output, bias in zip(self._convolve(series), self.biases_, strict=True):
+        for kernel, bias in zip(self._kernels(), self.biases_, strict=True):
+            output = _convolve(series, *kernel)
             columns.append(np.maximum(output - bias, 0).mean(axis=1))
             columns.append(output.max(axis=1))
         return np.stack(columns, axis=1)
+
+
+def _convolve(series, weights, dilation):
+    """Compute a kernel's output (n_samples, n_timepoints), ends repeated."""
+    reach = (_KERNEL_LENGTH - 1) * dilation
+    padding = (0, 0), (0, 0), (reach // 2, reach // 2)
+    padded = np.pad(series, padding, mode="edge")
+    windows = sliding_window_view(padded, reach + 1, axis=-1)[..., ::dilation]
+    return np.einsum("nctl,cl->nt", windows, weights)
 
 
 def default_classifier():

@@ -4,12 +4,19 @@ import math
 from numbers import Integral, Real
 
 import numpy as np
-import pandas as pd
 from scipy import stats
+from scipy.special import log_softmax
 from sklearn.metrics import mutual_info_score
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
-from sklearn.utils.validation import column_or_1d
+
+from sktsrep.metrics._checks import (
+    check_discrete,
+    check_labels,
+    check_numbers,
+    check_vectors,
+    exponent_of,
+)
 
 __all__ = [
     "codebook_correlation",
@@ -22,16 +29,6 @@ __all__ = [
 
 _BASE = [Interval(Real, 1, None, closed="neither")]
 _CORRECTION = [StrOptions({"miller_madow"}), None]
-
-
-def _check_discrete(values, name="tokens"):
-    """Check discrete values of any dtype; none may be missing."""
-    values = check_array(
-        values, dtype=None, ensure_2d=False, allow_nd=True, input_name=name
-    )
-    if pd.isna(values).any():
-        raise ValueError(f"{name} has missing values.")
-    return values
 
 
 def _entropy(values, correction, axis=None):
@@ -74,7 +71,8 @@ def entropy(tokens, *, base=math.e, correction=None):
     >>> round(entropy([0, 1, 2, 3], base=2), 6)
     2.0
     """
-    return float(_entropy(_check_discrete(tokens), correction) / math.log(base))
+    tokens = check_discrete(tokens, "tokens")
+    return float(_entropy(tokens, correction) / math.log(base))
 
 
 @validate_params(
@@ -148,18 +146,29 @@ def kl_divergence(p, q, *, base=math.e, correction=None):
     2.0
     """
     p, q = (_check_histogram(x, name) for x, name in ((p, "p"), (q, "q")))
-    check_consistent_length(p, q)
-    divergence = stats.entropy(p, q)
-    if correction:
-        if not np.array_equal(p, p.round()):
-            raise ValueError("The correction needs counts in p, got fractions.")
-        divergence -= (np.count_nonzero(p) - 1) / (2 * p.sum())
+    if len(p) != len(q):
+        raise ValueError(f"p and q must have one length, got {len(p)} and {len(q)}.")
+    log_p, log_q = _log_shares(p), _log_shares(q)
+    held = p > 0
+    divergence = np.sum(np.exp(log_p[held]) * (log_p[held] - log_q[held]))
+    if not correction:
+        return max(float(divergence / math.log(base)), 0.0)
+    if not np.array_equal(p, p.round()):
+        raise ValueError("The correction needs counts in p, got fractions.")
+    # Divided first: the sum of large counts may exceed the range of floats.
+    divergence -= (np.count_nonzero(p) - 1) / (2 * (p / p.max()).sum()) / p.max()
     return float(divergence / math.log(base))
 
 
+def _log_shares(p):
+    """Compute the logarithm of ``p / p.sum()``, of any size."""
+    with np.errstate(divide="ignore"):
+        return log_softmax(np.log(p))
+
+
 def _check_histogram(p, name):
-    p = check_array(p, dtype=np.float64, ensure_2d=False, input_name=name)
-    if p.ndim != 1 or p.min() < 0 or p.sum() == 0:
+    p = check_numbers(p, name)
+    if p.ndim != 1 or p.min() < 0 or not p.any():
         raise ValueError(
             f"{name} must be 1-D: counts or probabilities, not negative and not all 0."
         )
@@ -218,8 +227,8 @@ def mutual_information(
     >>> round(mutual_information([[0, 0], [1, 2]], ["a", "b"], base=2), 6)
     1.0
     """
-    tokens = _check_discrete(tokens)
-    labels = column_or_1d(_check_discrete(labels, "labels"))
+    tokens = check_discrete(tokens, "tokens")
+    labels = check_labels(labels, "labels")
     check_consistent_length(tokens, labels)
     n_tokens = tokens.size // len(tokens)
     tokens = np.unique(tokens.ravel(), return_inverse=True)[1].ravel()
@@ -266,7 +275,7 @@ def codebook_usage(tokens, n_codes):
     >>> codebook_usage([[0, 1], [1, 1]], n_codes=8)
     0.25
     """
-    used = np.unique(_check_discrete(tokens))
+    used = np.unique(check_discrete(tokens, "tokens"))
     if used.dtype.kind not in "iu" or used[0] < 0 or used[-1] >= n_codes:
         raise ValueError(f"tokens must be integers from 0 to {n_codes - 1}.")
     return len(used) / n_codes
@@ -294,11 +303,17 @@ def codebook_correlation(codebook):
     array([[ 1., -1.],
            [-1.,  1.]])
     """
-    codebook = check_array(codebook, dtype=np.float64, input_name="codebook")
-    constant = np.flatnonzero(np.ptp(codebook, axis=1) == 0)
+    codebook = check_vectors(codebook, "codebook")
+    constant = np.flatnonzero((codebook == codebook[:, :1]).all(axis=1))
     if len(constant):
         raise ValueError(
-            "A code whose components are all equal has no correlation with other "
-            f"codes: rows {constant.tolist()}."
+            "A code of codebook whose components are all equal has no correlation with "
+            f"other codes: rows {constant.tolist()}."
         )
-    return np.atleast_2d(np.corrcoef(codebook))
+    return correlate_rows(codebook)
+
+
+def correlate_rows(x):
+    """Compute the Pearson correlation of rows of any size; NaN for constant rows."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.atleast_2d(np.corrcoef(np.ldexp(x, -exponent_of(x, axis=1))))

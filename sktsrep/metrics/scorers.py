@@ -25,7 +25,12 @@ class _UnsupervisedScorer:
         self.kwargs = kwargs
 
     def __call__(self, estimator, X, y=None):
-        response = getattr(estimator, self.response_method)
+        response = getattr(estimator, self.response_method, None)
+        if response is None:
+            raise TypeError(
+                f"estimator must have {self.response_method!r}, which "
+                f"{type(estimator).__name__} lacks."
+            )
         if self.response_method == "sample":
             value = self.metric(X, response(len(X), random_state=0), **self.kwargs)
         else:

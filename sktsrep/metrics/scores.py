@@ -1,5 +1,7 @@
 """Scores of generated series by classifiers, regressors and nearest neighbors."""
 
+import math
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import stats
@@ -8,14 +10,20 @@ from sklearn.linear_model import RidgeCV
 from sklearn.metrics import mean_absolute_error
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils import (
-    check_array,
-    check_consistent_length,
-    check_random_state,
-)
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils import check_array, check_consistent_length, check_random_state
 
-from sktsrep.metrics._checks import check_pair, flatten, with_axes_of
+from sktsrep._validation import check_positive_int
+from sktsrep.metrics._checks import (
+    check_labels,
+    check_numbers,
+    check_pair,
+    check_size,
+    exponent_of,
+    flatten,
+    row_blocks,
+    unwrap_tensor,
+    with_axes_of,
+)
 from sktsrep.metrics.features import default_classifier
 
 __all__ = [
@@ -27,6 +35,11 @@ __all__ = [
 ]
 
 _PENALTIES = np.logspace(-4, 4, 9)  # a decade apart, for series on any usual scale
+
+_TOO_DIFFERENT = (
+    "The values of X_train, X_test and X_generated differ too much in size: some "
+    "distances are 0 or infinite beside others."
+)
 
 
 def inception_score(X_generated, classifier):
@@ -69,9 +82,16 @@ def inception_score(X_generated, classifier):
     >>> [round(inception_score(x, classifier), 6) for x in (X, X[:1])]
     [2.0, 1.0]
     """
-    probabilities = check_array(
-        classifier.predict_proba(X_generated), input_name="probabilities"
-    )
+    if check_numbers(X_generated, "X_generated").ndim < 2:
+        raise ValueError("X_generated must have an axis of samples and one of values.")
+    if not hasattr(classifier, "predict_proba"):
+        raise TypeError(
+            "classifier must have predict_proba, which "
+            f"{type(classifier).__name__} lacks."
+        )
+    with np.errstate(over="ignore", invalid="ignore"):  # the result is checked
+        probabilities = classifier.predict_proba(unwrap_tensor(X_generated))
+    probabilities = check_array(probabilities, input_name="probabilities")
     if probabilities.shape[1] < 2:
         raise ValueError("The classifier knows one class, so every score would be 1.")
     marginal = probabilities.mean(axis=0, keepdims=True)
@@ -124,10 +144,11 @@ def classification_accuracy_score(
     1.0
     """
     check_pair(X_real, X_generated)
+    X_real = unwrap_tensor(X_real)
     X_generated = with_axes_of(X_real, X_generated)
     real, generated = (
-        (X_real, column_or_1d(y_real)),
-        (X_generated, column_or_1d(y_generated)),
+        (X_real, check_labels(y_real, "y_real")),
+        (X_generated, check_labels(y_generated, "y_generated")),
     )
     if train_on not in {"generated", "real"}:
         raise ValueError(
@@ -187,7 +208,8 @@ def discriminative_score(X_real, X_generated, *, classifier=None, cv=5, random_s
     >>> discriminative_score(X, np.sign(X))
     0.5
     """
-    real, generated = check_pair(X_real, X_generated, cv)
+    check_positive_int(cv, "cv")
+    real, generated = check_pair(X_real, X_generated, max(cv, 2))
     rng = check_random_state(random_state)
     n = min(len(real), len(generated))
     X = np.concatenate([x[rng.permutation(len(x))[:n]] for x in (real, generated)])
@@ -195,8 +217,10 @@ def discriminative_score(X_real, X_generated, *, classifier=None, cv=5, random_s
     y = np.repeat([1, 0], n)
     folds = StratifiedKFold(cv, shuffle=True, random_state=rng)
     model = default_classifier() if classifier is None else classifier
-    accuracy = cross_val_score(model, X, y, cv=folds, scoring="accuracy").mean()
-    return max(float(accuracy) - 0.5, 0.0)
+    scores = cross_val_score(
+        model, X, y, cv=folds, scoring="accuracy", error_score="raise"
+    )
+    return max(float(scores.mean()) - 0.5, 0.0)
 
 
 def _lagged(series, n_lags):
@@ -249,13 +273,18 @@ def predictive_score(X_real, X_generated, *, regressor=None, n_lags=10):
     True
     """
     real, generated = check_pair(X_real, X_generated)
+    check_positive_int(n_lags, "n_lags")
+    check_size(real, "X_real")
+    check_size(generated, "X_generated")
     if real.shape[-1] < 2:
         raise ValueError("A forecast needs series of at least two timepoints.")
     n_lags = min(n_lags, real.shape[-1] - 1)
     model = RidgeCV(_PENALTIES) if regressor is None else clone(regressor)
-    model.fit(*_lagged(generated, n_lags))
     past, future = _lagged(real, n_lags)
-    return float(mean_absolute_error(future, model.predict(past)))
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        predicted = model.fit(*_lagged(generated, n_lags)).predict(past)
+    predicted = check_numbers(predicted, "the forecast of regressor")
+    return float(mean_absolute_error(future, predicted))
 
 
 def memorization_ratio(X_train, X_test, X_generated, *, metric="euclidean"):
@@ -308,14 +337,28 @@ def memorization_ratio(X_train, X_test, X_generated, *, metric="euclidean"):
     """
     train, test = check_pair(X_train, X_test, names=("X_train", "X_test"))
     _, generated = check_pair(train, X_generated, names=("X_train", "X_generated"))
+    parts = [flatten(x) for x in (train, test, generated)]
+    if metric == "euclidean":  # the ratio of others may depend on the unit
+        exponent = exponent_of(*parts)
+        parts = [np.ldexp(x, -exponent) for x in parts] if exponent else parts
     # Brute force would round the distance to a copy to more than 0; a tree does not.
     search = NearestNeighbors(n_neighbors=1, algorithm="ball_tree", metric=metric)
-    search.fit(flatten(train))
-
-    def distance(series):
-        return search.kneighbors(flatten(series))[0].mean()
-
-    held_out = distance(test)
+    search.fit(parts[0])
+    held_out, distance = (_nearest_distance(search, *parts[:1], x) for x in parts[1:])
     if held_out == 0:
         raise ValueError("Every held-out series is also in the training part.")
-    return float(distance(generated) / held_out)
+    with np.errstate(over="ignore"):
+        ratio = float(distance / held_out)
+    if not math.isfinite(ratio):
+        raise ValueError(_TOO_DIFFERENT)
+    return ratio
+
+
+def _nearest_distance(search, train, series):
+    """Compute the mean distance of series to the nearest training series."""
+    distances, nearest = (found[:, 0] for found in search.kneighbors(series))
+    for rows in row_blocks(len(series), series.shape[1]):
+        differ = (series[rows] != train[nearest[rows]]).any(axis=1)
+        if search.metric == "euclidean" and (differ & (distances[rows] == 0)).any():
+            raise ValueError(_TOO_DIFFERENT)
+    return distances.mean()

@@ -3,7 +3,8 @@
 import numpy as np
 from scipy import stats
 
-from sktsrep.metrics._checks import check_pair, flatten
+from sktsrep._validation import check_positive_int
+from sktsrep.metrics._checks import check_pair, exponent_of, flatten
 from sktsrep.metrics.distances import estimate
 
 __all__ = [
@@ -57,16 +58,19 @@ def marginal_difference(X_real, X_generated, *, return_floor=False, random_state
     2.0
     """
     real, generated = (flatten(x) for x in check_pair(X_real, X_generated))
+    exponent = exponent_of(real, generated)
+    real, generated = (np.ldexp(x, -exponent) for x in (real, generated))
 
     def distance(a, b):
         columns = zip(a.T, b.T, strict=True)
         return np.mean([stats.wasserstein_distance(u, v) for u, v in columns])
 
-    return estimate(distance, real, generated, return_floor, random_state)
+    return estimate(distance, real, generated, return_floor, random_state, exponent)
 
 
 def _autocorrelation(series, n_lags):
     """Compute autocorrelations (n_channels, n_lags) at lags 1 to ``n_lags``."""
+    series = np.ldexp(series, -exponent_of(series, axis=(0, 2)))
     centered = series - series.mean(axis=-1, keepdims=True)
     n_timepoints = series.shape[-1]
     spectrum = np.abs(np.fft.rfft(centered, 2 * n_timepoints)) ** 2
@@ -126,6 +130,7 @@ def autocorrelation_difference(
     n_timepoints = real.shape[-1]
     if n_lags is None:
         n_lags = max(n_timepoints // 2, 1)
+    check_positive_int(n_lags, "n_lags")
     if not 1 <= n_lags < n_timepoints:
         raise ValueError(
             f"n_lags must be between 1 and n_timepoints - 1 = {n_timepoints - 1}, got "
@@ -141,7 +146,8 @@ def autocorrelation_difference(
 
 def _moment_difference(moment, X_real, X_generated, return_floor, random_state):
     """Compute the mean absolute difference of a moment at each timepoint."""
-    real, generated = (flatten(x) for x in check_pair(X_real, X_generated, 2))
+    pair = [flatten(x) for x in check_pair(X_real, X_generated, 2)]
+    real, generated = (np.ldexp(x, -exponent_of(x, axis=0)) for x in pair)
     if not _varies(real).any():
         raise ValueError("All real series are equal, so they have no higher moments.")
     if not _varies(generated)[_varies(real)].all():

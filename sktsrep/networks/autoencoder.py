@@ -145,6 +145,11 @@ class Autoencoder(TrainingModule):
         if self.joint_embedding is not None:
             self.joint_embedding.follow(self.encoder, progress)
 
+    def finish(self) -> None:
+        """Drop the objective's network and the augmentations."""
+        self.joint_embedding = None
+        self.augmentations = ()
+
     def epoch_metrics(self) -> dict[str, Tensor]:
         """Compute use of the codebook and spread of the quantized features."""
         return self.quantizer.epoch_metrics() | self.monitor.epoch_metrics()

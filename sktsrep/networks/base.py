@@ -18,6 +18,9 @@ class TrainingModule(nn.Module):
     def after_step(self, progress: float) -> None:
         """Update what has no gradient; ``progress`` runs from 0 to 1."""
 
+    def finish(self) -> None:
+        """Drop what only training needs, once it is over."""
+
     def parts_to_compile(self) -> list[nn.Module]:
         """List the blocks that say they are worth :func:`torch.compile`."""
         return [part for part in self.modules() if hasattr(part, "worth_compiling")]

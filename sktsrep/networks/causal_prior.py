@@ -57,6 +57,7 @@ class CausalPrior(TrainingModule):
         *,
         temperature: float,
         guidance_scale: float,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Draw the tokens that follow the first ``n_known``.
 
@@ -72,6 +73,8 @@ class CausalPrior(TrainingModule):
             Divides the scores; 0 takes the most probable token.
         guidance_scale : float
             Scale of classifier-free guidance.
+        generator : torch.Generator, default=None
+            Source of random numbers; None uses torch's global generator.
 
         Returns
         -------
@@ -95,17 +98,21 @@ class CausalPrior(TrainingModule):
             if guided:
                 with_class, without = logits.chunk(2)
                 logits = guide(with_class, without, guidance_scale)
-            token = self._draw(logits, temperature).unsqueeze(1)  # (batch, 1)
+            token = self._draw(logits, temperature, generator).unsqueeze(
+                1
+            )  # (batch, 1)
             drawn = torch.cat([drawn, token], dim=1)
             n_seen += new.shape[1]
             new = transformer.token_embedding(twice(token))
         return drawn
 
     @staticmethod
-    def _draw(logits: Tensor, temperature: float) -> Tensor:
+    def _draw(
+        logits: Tensor, temperature: float, generator: torch.Generator | None
+    ) -> Tensor:
         if temperature == 0:
             return logits.argmax(dim=-1)
-        return sample_categorical(logits.double() / temperature)[0]
+        return sample_categorical(logits.double() / temperature, generator=generator)[0]
 
     def log_likelihood(self, tokens: Tensor) -> Tensor:
         """Log probability of the tokens without a class, exact, in nats: (batch,)."""

@@ -1,8 +1,8 @@
 """The fully convolutional network of Wang et al."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sktsrep.functional import weighted_cross_entropy
 from sktsrep.networks.base import TrainingModule
 
 __all__ = ["FullyConvolutionalNetwork"]
@@ -58,6 +58,7 @@ class FullyConvolutionalNetwork(TrainingModule):
         """Map (batch, channels, time) to (batch, n_classes)."""
         return self.head(self.body(x)).float()
 
-    def forward(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
-        """Compute the cross-entropy of standardized series and class indices."""
-        return {"classification_loss": F.cross_entropy(self.logits(x), y)}
+    def forward(self, x: Tensor, y: Tensor, weight: Tensor) -> dict[str, Tensor]:
+        """Compute the weighted cross-entropy of standardized series and classes."""
+        loss = weighted_cross_entropy(self.logits(x), y, weight)
+        return {"classification_loss": loss}

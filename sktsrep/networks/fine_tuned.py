@@ -1,8 +1,8 @@
 """The classifier on top of a pre-trained encoder."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sktsrep.functional import weighted_cross_entropy
 from sktsrep.networks.base import TrainingModule
 from sktsrep.nn import SpectralEncoder
 
@@ -16,18 +16,15 @@ class FineTunedNetwork(TrainingModule):
     ----------
     encoder : SpectralEncoder
         The encoder, which is trained further.
-    class_weight : Tensor of shape (n_classes,)
-        Weights of the classes in the loss.
+    n_classes : int
+        Number of classes.
     """
 
-    class_weight: Tensor
-
-    def __init__(self, *, encoder: SpectralEncoder, class_weight: Tensor) -> None:
+    def __init__(self, *, encoder: SpectralEncoder, n_classes: int) -> None:
         super().__init__()
         self.encoder = encoder
         self.norm = nn.LayerNorm(encoder.n_features)
-        self.head = nn.Linear(encoder.n_features, len(class_weight))
-        self.register_buffer("class_weight", class_weight)
+        self.head = nn.Linear(encoder.n_features, n_classes)
 
     def logits(self, x: Tensor) -> Tensor:
         """Map (batch, channels, time) to (batch, n_classes)."""
@@ -36,7 +33,7 @@ class FineTunedNetwork(TrainingModule):
         # batch innermost, a series scores the same at every place of a batch.
         return self.head(features.t().contiguous().t()).float()
 
-    def forward(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
-        """Compute the cross-entropy of standardized series and class indices."""
-        nats = F.cross_entropy(self.logits(x), y, weight=self.class_weight)
-        return {"classification_loss": nats}
+    def forward(self, x: Tensor, y: Tensor, weight: Tensor) -> dict[str, Tensor]:
+        """Compute the weighted cross-entropy of standardized series and classes."""
+        loss = weighted_cross_entropy(self.logits(x), y, weight)
+        return {"classification_loss": loss}

@@ -70,6 +70,11 @@ class JointEncoder(TrainingModule):
         """Update what the objective's network averages over steps."""
         self.joint_embedding.follow(self.encoder, progress)
 
+    def finish(self) -> None:
+        """Drop the objective's network and the augmentations."""
+        del self.joint_embedding
+        self.augmentations = ()
+
     def epoch_metrics(self) -> dict[str, Tensor]:
         """Compute rank and spread of the pooled latent map."""
         return self.monitor.epoch_metrics()

@@ -77,6 +77,7 @@ class MaskedPrior(TrainingModule):
         schedule: str,
         temperature: float,
         guidance_scale: float,
+        generator: torch.Generator | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Fill unknown tokens in parallel steps.
 
@@ -96,6 +97,8 @@ class MaskedPrior(TrainingModule):
             Scale of the Gumbel noise on the confidence; it falls to zero.
         guidance_scale : float
             Scale of classifier-free guidance.
+        generator : torch.Generator, default=None
+            Source of random numbers; None uses torch's global generator.
 
         Yields
         ------
@@ -105,14 +108,17 @@ class MaskedPrior(TrainingModule):
         n_start = unknown.sum(dim=1)  # (batch,)
         for step in range(1, n_steps + 1):
             sampled, log_probability = sample_categorical(
-                self._guided_logits(tokens, unknown, classes, guidance_scale)
+                self._guided_logits(tokens, unknown, classes, guidance_scale),
+                generator=generator,
             )
             tokens = torch.where(unknown, sampled, tokens)
             n_masked = n_masked_tokens(
                 step, n_steps, n_start, unknown.sum(dim=1), schedule
             )
             randomness = temperature * (1 - step / n_steps)
-            unknown = remask(log_probability, unknown, n_masked, randomness)
+            unknown = remask(
+                log_probability, unknown, n_masked, randomness, generator=generator
+            )
             yield tokens, unknown
 
     def _guided_logits(

@@ -26,29 +26,33 @@ class EmbeddingMonitor(nn.Module):
     {'effective_rank': 2.0, 'feature_std': 0.7071}
     """
 
-    moments: Tensor
+    moments: Tensor | None
 
     def __init__(self, n_features: int) -> None:
         super().__init__()
-        # One row more than features: it holds their sums, and the count in the corner.
-        # Small spreads around large means cancel in single precision.
-        moments = torch.zeros(n_features + 1, n_features + 1, dtype=torch.float64)
-        self.register_buffer("moments", moments, persistent=False)
+        self.n_features = n_features
+        self.register_buffer("moments", None, persistent=False)
 
     @torch.no_grad()
     def forward(self, h: Tensor) -> None:
         """Add the embeddings (batch, n_features) of a training step."""
         if self.training:
+            # One column of ones: the last row of the moments holds the features' sums,
+            # and its corner the count. Small spreads around large means would cancel in
+            # single precision.
             h = F.pad(h.detach().double(), (0, 1), value=1.0)
             with torch.autocast(h.device.type, enabled=False):
-                self.moments += h.T @ h
+                moments = h.T @ h  # (n_features + 1, n_features + 1)
+            self.moments = moments if self.moments is None else self.moments + moments
 
     def epoch_metrics(self) -> dict[str, Tensor]:
         """Compute the figures since the last call, and start anew."""
-        moments = self.moments / self.moments[-1, -1].clamp(min=1)
+        if self.moments is None:
+            return {}
+        moments = self.moments / self.moments[-1, -1]
         mean = moments[-1, :-1]
         covariance = moments[:-1, :-1] - torch.outer(mean, mean)
-        self.moments = torch.zeros_like(self.moments)
+        self.moments = None
         return {
             "effective_rank": effective_rank(covariance),
             "feature_std": covariance.diagonal().clamp(min=0).sqrt().mean(),

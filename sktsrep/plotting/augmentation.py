@@ -4,23 +4,25 @@ import numpy as np
 import torch
 
 from sktsrep._device import isolated_random_state, random_seed, to_tensor
-from sktsrep._validation import check_series
+from sktsrep._validation import check_positive_int
 from sktsrep.augmentations import augment, resolve_augmentations
 from sktsrep.functional import channel_scale
+from sktsrep.metrics._checks import check_numbers, check_series, check_size
 from sktsrep.plotting._utils import (
     BLACK,
     SMALL_TITLE,
-    label_channel,
+    SeriesDisplay,
+    check_channel,
     legend_beside,
     line_styles,
     panels,
-    time_axis,
+    require,
 )
 
 __all__ = ["AugmentationDisplay"]
 
 
-class AugmentationDisplay:
+class AugmentationDisplay(SeriesDisplay):
     """Show a series and random views of it.
 
     Parameters
@@ -31,6 +33,12 @@ class AugmentationDisplay:
         Views by the name of their augmentation.
     sampling_rate : float, default=None
         Timepoints per second, for an axis in seconds.
+    time : array-like of shape (n_timepoints,), default=None
+        Increasing numbers or dates of the timepoints, in place of ``sampling_rate``.
+    channel_names : sequence of str, default=None
+        Names of the channels; None numbers them.
+    unit : str, default=None
+        Unit of the values.
 
     Attributes
     ----------
@@ -51,10 +59,24 @@ class AugmentationDisplay:
     >>> matplotlib.pyplot.close(display.figure_)
     """
 
-    def __init__(self, x, views, *, sampling_rate=None):
+    def __init__(
+        self,
+        x,
+        views,
+        *,
+        sampling_rate=None,
+        time=None,
+        channel_names=None,
+        unit=None,
+    ):
         self.x = x
         self.views = views
-        self.sampling_rate = sampling_rate
+        super().__init__(
+            sampling_rate=sampling_rate,
+            time=time,
+            channel_names=channel_names,
+            unit=unit,
+        )
 
     @classmethod
     def from_estimator(cls, estimator, X, **params):
@@ -67,13 +89,14 @@ class AugmentationDisplay:
         X : array-like
             Series.
         **params
-            ``sample``, ``n_views``, ``sampling_rate`` and ``random_state`` of
-            :meth:`from_augmentations`.
+            ``sample``, ``n_views``, ``random_state``, ``sampling_rate``, ``time``,
+            ``channel_names`` and ``unit`` of :meth:`from_augmentations`.
 
         Returns
         -------
         AugmentationDisplay
         """
+        require(estimator, "augmentations", "mean_", "scale_")
         chosen = resolve_augmentations(estimator.augmentations)
         name = ", ".join(_name_of(function) for function in chosen)
         mean = estimator.mean_[:, : np.shape(X)[-1]]
@@ -91,8 +114,11 @@ class AugmentationDisplay:
         n_views=3,
         mean=None,
         scale=None,
-        sampling_rate=None,
         random_state=None,
+        sampling_rate=None,
+        time=None,
+        channel_names=None,
+        unit=None,
     ):
         """Create a display of one series under several augmentations.
 
@@ -114,20 +140,28 @@ class AugmentationDisplay:
         scale : array-like of shape (n_channels, 1), default=None
             Unit of the augmentations' strength, above 0; None for the standard
             deviation of each channel around ``mean``.
-        sampling_rate : float, default=None
-            Timepoints per second.
         random_state : int, RandomState instance or None, default=None
             Draws the views.
+        sampling_rate : float, default=None
+            Timepoints per second, for an axis in seconds.
+        time : array-like of shape (n_timepoints,), default=None
+            Increasing numbers or dates of the timepoints, in place of
+            ``sampling_rate``.
+        channel_names : sequence of str, default=None
+            Names of the channels; None numbers them.
+        unit : str, default=None
+            Unit of the values.
 
         Returns
         -------
         AugmentationDisplay
         """
         X = check_series(X, "X")
-        mean = X.mean(axis=(0, 2))[:, None] if mean is None else np.asarray(mean)
-        if scale is None:
-            scale = channel_scale(to_tensor(X, "cpu"), to_tensor(mean, "cpu"))
-        scale = np.asarray(scale)
+        check_size(X, "X")
+        check_positive_int(n_views, "n_views")
+        if not -len(X) <= sample < len(X):
+            raise ValueError(f"sample must be below {len(X)}, got {sample!r} instead.")
+        mean, scale = _check_unit(X, mean, scale)
         if isinstance(augmentations, str) or callable(augmentations):
             augmentations = [augmentations]
         if not isinstance(augmentations, dict):
@@ -139,7 +173,15 @@ class AugmentationDisplay:
                 name: augment(x, resolve_augmentations(item)).numpy() * scale + mean
                 for name, item in augmentations.items()
             }
-        return cls(X[sample], views, sampling_rate=sampling_rate)
+        display = cls(
+            X[sample],
+            views,
+            sampling_rate=sampling_rate,
+            time=time,
+            channel_names=channel_names,
+            unit=unit,
+        )
+        return display._check_axes(*X.shape[1:])
 
     def plot(self, ax=None, *, channel=0):
         """Draw the display.
@@ -156,7 +198,8 @@ class AugmentationDisplay:
         self
         """
         n_panels = len(self.views)
-        time, unit = time_axis(np.arange(self.x.shape[-1]), self.sampling_rate)
+        check_channel(channel, len(self.x))
+        time = self._time_values(np.arange(self.x.shape[-1]))
         self.ax_ = panels(ax, n_panels, size=(5.6, 1.8), sharex=True, sharey=True)
         self.figure_ = self.ax_[0, 0].figure
         for panel, (name, views) in zip(
@@ -168,10 +211,31 @@ class AugmentationDisplay:
             x = self.x[channel]
             panel.plot(time, x, color=BLACK, linewidth=2, zorder=1.5, label="series")
             panel.set_title(name, **SMALL_TITLE)
-            label_channel(panel, channel, len(self.x))
-        self.ax_[-1, 0].set_xlabel(unit)
+            self._label_channel(panel, channel, len(self.x))
+        self._label_time(self.ax_[-1, 0])
         legend_beside(self.ax_[0, 0])
         return self
+
+
+def _check_unit(X, mean, scale):
+    """Check offset and unit of the channels of series; compute those not given."""
+    if mean is None:
+        mean = X.mean(axis=(0, 2))[:, None]
+    mean = check_numbers(mean, "mean")
+    if mean.shape not in {(X.shape[1], 1), X.shape[1:]}:
+        raise ValueError(
+            f"mean must have shape {(X.shape[1], 1)} or {X.shape[1:]}, got "
+            f"{mean.shape} instead."
+        )
+    if scale is None:
+        scale = channel_scale(to_tensor(X, "cpu"), to_tensor(mean, "cpu"))
+    scale = check_numbers(scale, "scale")
+    if scale.shape != (X.shape[1], 1) or scale.min() <= 0:
+        raise ValueError(
+            f"scale must have shape {(X.shape[1], 1)} and be above 0, got shape "
+            f"{scale.shape} and values from {scale.min()}."
+        )
+    return mean, scale
 
 
 def _distinct(names):

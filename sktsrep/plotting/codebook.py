@@ -4,7 +4,9 @@ import numpy as np
 import torch
 
 from sktsrep.functional import perplexity
-from sktsrep.plotting._utils import BLACK, BLUE, panels
+from sktsrep.metrics._checks import check_discrete, check_vectors
+from sktsrep.metrics.information import correlate_rows
+from sktsrep.plotting._utils import BLACK, BLUE, panels, require
 
 __all__ = ["CodebookDisplay"]
 
@@ -60,6 +62,7 @@ class CodebookDisplay:
         -------
         CodebookDisplay
         """
+        require(tokenizer, "encode", "codebook_")
         return cls.from_arrays(tokenizer.encode(X), tokenizer.codebook_)
 
     @classmethod
@@ -77,21 +80,21 @@ class CodebookDisplay:
         -------
         CodebookDisplay
         """
-        tokens, codebook = np.asarray(tokens), np.asarray(codebook, dtype=float)
-        if codebook.ndim != 2 or codebook.shape[1] < 2:
+        codebook = check_vectors(codebook, "codebook")
+        if codebook.shape[1] < 2:
             raise ValueError(
                 "codebook must be (n_codes, code_dim) with a code_dim of at least 2, "
                 f"got an array of shape {codebook.shape}."
             )
-        if not np.isin(tokens, np.arange(len(codebook))).all() or tokens.size == 0:
-            raise ValueError(
-                f"tokens must be integers in [0, {len(codebook)}), at least one."
-            )
+        expected = f"tokens must be integers in [0, {len(codebook)}), at least one."
+        tokens = check_discrete(tokens, "tokens")
+        if tokens.dtype.kind not in "iuf":
+            raise ValueError(f"{expected[:-1]}, got {tokens.dtype}.")
+        if not np.isin(tokens, np.arange(len(codebook))).all():
+            raise ValueError(expected)
         counts = np.bincount(tokens.ravel().astype(int), minlength=len(codebook))
         order = np.argsort(-counts, kind="stable")
-        with np.errstate(invalid="ignore", divide="ignore"):
-            correlation = np.corrcoef(codebook[order])
-        return cls(counts[order] / tokens.size, correlation)
+        return cls(counts[order] / tokens.size, correlate_rows(codebook[order]))
 
     def plot(self, ax=None):
         """Draw the display.

@@ -3,17 +3,19 @@
 import numpy as np
 import torch
 
-from sktsrep._validation import check_series
+from sktsrep._validation import check_positive_int
 from sktsrep.functional import MASK_SCHEDULES, mask_fraction, n_masked_tokens
+from sktsrep.metrics._checks import check_series, check_vectors
 from sktsrep.plotting._utils import (
     BLUE,
     SMALL_TITLE,
     VERMILION,
-    label_channel,
+    SeriesDisplay,
+    check_channel,
     legend_beside,
     line_styles,
     panels,
-    time_axis,
+    require,
 )
 
 __all__ = ["DecodingDisplay", "MaskScheduleDisplay"]
@@ -62,6 +64,7 @@ class MaskScheduleDisplay:
         -------
         MaskScheduleDisplay
         """
+        require(sampler, "schedule", "n_steps", "n_tokens_")
         return cls.from_schedules(
             sampler.schedule, n_steps=sampler.n_steps, n_tokens=sampler.n_tokens_
         )
@@ -83,6 +86,8 @@ class MaskScheduleDisplay:
         -------
         MaskScheduleDisplay
         """
+        check_positive_int(n_steps, "n_steps")
+        check_positive_int(n_tokens, "n_tokens")
         names = [schedules] if isinstance(schedules, str) else schedules
         return cls({name: _masked_after(name, n_steps, n_tokens) for name in names})
 
@@ -134,7 +139,7 @@ def _masked_after(schedule, n_steps, n_tokens):
     return torch.cat(left).numpy()
 
 
-class DecodingDisplay:
+class DecodingDisplay(SeriesDisplay):
     """Show how a series takes shape during iterative decoding.
 
     The upper panel has one row per step and one column per token. A settled token has
@@ -152,6 +157,12 @@ class DecodingDisplay:
         Series decoded from the tokens; None if there is no tokenizer.
     sampling_rate : float, default=None
         Timepoints per second, for an axis in seconds.
+    time : array-like of shape (n_timepoints,), default=None
+        Increasing numbers or dates of the timepoints, in place of ``sampling_rate``.
+    channel_names : sequence of str, default=None
+        Names of the channels; None numbers them.
+    unit : str, default=None
+        Unit of the values.
 
     Attributes
     ----------
@@ -172,14 +183,39 @@ class DecodingDisplay:
     >>> matplotlib.pyplot.close(display.figure_)
     """
 
-    def __init__(self, tokens, masks, series=None, *, sampling_rate=None):
+    def __init__(
+        self,
+        tokens,
+        masks,
+        series=None,
+        *,
+        sampling_rate=None,
+        time=None,
+        channel_names=None,
+        unit=None,
+    ):
         self.tokens = tokens
         self.masks = masks
         self.series = series
-        self.sampling_rate = sampling_rate
+        super().__init__(
+            sampling_rate=sampling_rate,
+            time=time,
+            channel_names=channel_names,
+            unit=unit,
+        )
 
     @classmethod
-    def from_estimator(cls, sampler, y=None, *, random_state=None, sampling_rate=None):
+    def from_estimator(
+        cls,
+        sampler,
+        y=None,
+        *,
+        random_state=None,
+        sampling_rate=None,
+        time=None,
+        channel_names=None,
+        unit=None,
+    ):
         """Create a display of one new series.
 
         Parameters
@@ -192,18 +228,44 @@ class DecodingDisplay:
             Draws the series, the same one as ``sampler.sample(1, y, random_state)``.
         sampling_rate : float, default=None
             Timepoints per second, for an axis in seconds.
+        time : array-like of shape (n_timepoints,), default=None
+            Increasing numbers or dates of the timepoints, in place of
+            ``sampling_rate``.
+        channel_names : sequence of str, default=None
+            Names of the channels; None numbers them.
+        unit : str, default=None
+            Unit of the values.
 
         Returns
         -------
         DecodingDisplay
         """
+        require(sampler, "decoding_path", "tokenizer_")
         tokens, masks = (a[:, 0] for a in sampler.decoding_path(1, y, random_state))
         tokenizer = sampler.tokenizer_
         series = None if tokenizer is None else tokenizer.decode(tokens)
-        return cls.from_arrays(tokens, masks, series, sampling_rate=sampling_rate)
+        return cls.from_arrays(
+            tokens,
+            masks,
+            series,
+            sampling_rate=sampling_rate,
+            time=time,
+            channel_names=channel_names,
+            unit=unit,
+        )
 
     @classmethod
-    def from_arrays(cls, tokens, masks, series=None, *, sampling_rate=None):
+    def from_arrays(
+        cls,
+        tokens,
+        masks,
+        series=None,
+        *,
+        sampling_rate=None,
+        time=None,
+        channel_names=None,
+        unit=None,
+    ):
         """Create a display of a decoding path.
 
         Parameters
@@ -217,17 +279,19 @@ class DecodingDisplay:
             Series decoded from the tokens.
         sampling_rate : float, default=None
             Timepoints per second, for an axis in seconds.
+        time : array-like of shape (n_timepoints,), default=None
+            Increasing numbers or dates of the timepoints, in place of
+            ``sampling_rate``.
+        channel_names : sequence of str, default=None
+            Names of the channels; None numbers them.
+        unit : str, default=None
+            Unit of the values.
 
         Returns
         -------
         DecodingDisplay
         """
-        tokens, masks = np.asarray(tokens), np.asarray(masks, dtype=bool)
-        if tokens.ndim != 2 or tokens.shape != masks.shape:
-            raise ValueError(
-                "tokens and masks must both be (n_steps, n_tokens), got shapes "
-                f"{tokens.shape} and {masks.shape}."
-            )
+        tokens, masks = _check_path(tokens, masks)
         if series is not None:
             series = check_series(series, "series")
             if len(series) != len(tokens):
@@ -235,7 +299,20 @@ class DecodingDisplay:
                     f"series must have one row for each of the {len(tokens)} steps, "
                     f"got {len(series)}."
                 )
-        return cls(tokens, masks, series, sampling_rate=sampling_rate)
+        display = cls(
+            tokens,
+            masks,
+            series,
+            sampling_rate=sampling_rate,
+            time=time,
+            channel_names=channel_names,
+            unit=unit,
+        )
+        if series is not None:
+            return display._check_axes(*series.shape[1:])
+        if time is not None or channel_names is not None:
+            raise ValueError("time and channel_names need series.")
+        return display
 
     def plot(self, ax=None, *, n_shown=4, channel=0):
         """Draw the display.
@@ -253,6 +330,9 @@ class DecodingDisplay:
         -------
         self
         """
+        check_positive_int(n_shown, "n_shown")
+        if self.series is not None:
+            check_channel(channel, self.series.shape[1])
         shown = self._shown_steps(n_shown)
         heights = [1.6] + [1.0] * len(shown)
         self.ax_ = panels(
@@ -260,13 +340,15 @@ class DecodingDisplay:
         )
         self.figure_ = self.ax_[0, 0].figure
         top, *below = self.ax_[:, 0]
-        edges, unit = self._token_edges()
+        edges = self._token_edges()
         self._plot_tokens(top, edges)
         for panel, step in zip(below, shown, strict=True):
             self._plot_series(panel, step, channel, edges)
         if below:
             legend_beside(below[0])
-        self.ax_[-1, 0].set_xlabel(unit)
+            self._label_time(self.ax_[-1, 0])
+        else:
+            top.set_xlabel("token")
         return self
 
     def _shown_steps(self, n_shown):
@@ -278,15 +360,15 @@ class DecodingDisplay:
         return np.arange(1, n_shown + 1) * n_steps // n_shown - 1
 
     def _token_edges(self):
-        """Compute the borders between tokens on the horizontal axis, and its label."""
+        """Compute the borders between tokens on the horizontal axis."""
         n_tokens = self.tokens.shape[1]
         if self.series is None:
-            return np.arange(n_tokens + 1) - 0.5, "token"
+            return np.arange(n_tokens + 1) - 0.5
         last = self.series.shape[-1] - 1
         centers = np.linspace(0, last, n_tokens)
         between = (centers[:-1] + centers[1:]) / 2
         edges = np.concatenate([[0], between, [last]])
-        return time_axis(edges, self.sampling_rate)
+        return self._time_values(edges)
 
     def _plot_tokens(self, ax, edges):
         steps = np.arange(len(self.tokens) + 1) + 0.5
@@ -302,14 +384,14 @@ class DecodingDisplay:
 
     def _plot_series(self, ax, step, channel, edges):
         values, masked = self.series[step, channel], self.masks[step]
-        time, _ = time_axis(np.arange(len(values)), self.sampling_rate)
+        time = self._time_values(np.arange(len(values)))
         hidden = masked[np.searchsorted(edges[1:-1], time)]
         settled = np.where(hidden, np.nan, values)
         ax.plot(time, settled, color=BLUE, linewidth=2, zorder=3, label="settled")
         ax.plot(time, values, "--", color=VERMILION, linewidth=1.2, label="first guess")
         for token in np.flatnonzero(masked):
             ax.axvspan(*edges[token : token + 2], color="0.9", linewidth=0, zorder=0)
-        label_channel(ax, channel, self.series.shape[1])
+        self._label_channel(ax, channel, self.series.shape[1])
         low, high = self.series[:, channel].min(), self.series[:, channel].max()
         margin = 0.05 * (high - low) or 1
         ax.set_ylim(low - margin, high + margin)
@@ -318,3 +400,18 @@ class DecodingDisplay:
             f"{len(masked)} tokens masked",
             **SMALL_TITLE,
         )
+
+
+def _check_path(tokens, masks):
+    """Check tokens and masks after each step; return ints and booleans."""
+    tokens, masks = check_vectors(tokens, "tokens"), check_vectors(masks, "masks")
+    if tokens.shape != masks.shape:
+        raise ValueError(
+            "tokens and masks must both be (n_steps, n_tokens), got shapes "
+            f"{tokens.shape} and {masks.shape}."
+        )
+    if (tokens < 0).any() or (tokens % 1).any():
+        raise ValueError("tokens must be integers of 0 or more.")
+    if not np.isin(masks, [0, 1]).all():
+        raise ValueError("masks must hold booleans.")
+    return tokens.astype(np.int64), masks.astype(bool)

@@ -3,24 +3,27 @@
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
-from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import (
-    check_array,
-    check_consistent_length,
-    check_random_state,
-    column_or_1d,
-)
+from sklearn.utils.validation import check_consistent_length, check_random_state
 
+from sktsrep.metrics._checks import (
+    check_labels,
+    check_size,
+    check_vectors,
+)
 from sktsrep.plotting._utils import (
+    MOST_ENTRIES,
     legend_beside,
     legend_columns,
     marker_styles,
     panels,
+    require,
+    shorten,
 )
 
 __all__ = ["EmbeddingDisplay"]
 
 _UMAP_NEIGHBORS = 15  # the default of umap-learn
+_MOST_CLASSES = 20  # whole numbers of more values are quantities
 
 
 def _umap(n_samples, random_state, **params):
@@ -63,7 +66,8 @@ class EmbeddingDisplay:
     points : ndarray of shape (n_samples, 2)
         Coordinates of the samples.
     y : ndarray of shape (n_samples,) or None, default=None
-        Classes, shown by color and marker; a color bar shows continuous values.
+        Classes, shown by color and marker. A color bar shows continuous values: numbers
+        with fractions, or of more than 20 values.
     is_test : ndarray of shape (n_samples,), bool, or None, default=None
         True for test data, drawn as open markers.
     axis_names : tuple of str, default=("component 1", "component 2")
@@ -133,6 +137,7 @@ class EmbeddingDisplay:
         -------
         EmbeddingDisplay
         """
+        require(estimator, "transform")
         return cls.from_arrays(
             estimator.transform(X),
             y,
@@ -175,9 +180,14 @@ class EmbeddingDisplay:
         -------
         EmbeddingDisplay
         """
-        parts = [check_array(embeddings, input_name="embeddings")]
+        parts = [_check_embeddings(embeddings, "embeddings")]
         if test_embeddings is not None:
-            parts.append(check_array(test_embeddings, input_name="test_embeddings"))
+            parts.append(_check_embeddings(test_embeddings, "test_embeddings"))
+            if parts[0].shape[1] != parts[1].shape[1]:
+                raise ValueError(
+                    "embeddings and test_embeddings must have the same features, got "
+                    f"{parts[0].shape[1]} and {parts[1].shape[1]}."
+                )
         if (y_test is None) != (y is None or test_embeddings is None):
             raise ValueError(
                 "y_test must be given together with y and test_embeddings, or not at "
@@ -185,9 +195,12 @@ class EmbeddingDisplay:
             )
         points, axis_names = _reduce(np.concatenate(parts), method, random_state)
         if y is not None:
-            labels = [y] if y_test is None else [y, y_test]
-            y = np.concatenate([column_or_1d(label) for label in labels])
-            check_consistent_length(points, y)
+            labels = [check_labels(y, "y")]
+            if y_test is not None:
+                labels.append(check_labels(y_test, "y_test"))
+            for part, label in zip(parts, labels, strict=False):
+                check_consistent_length(part, label)
+            y = np.concatenate(labels)
         is_test = np.arange(len(points)) >= len(parts[0]) if len(parts) > 1 else None
         return cls(points, y=y, is_test=is_test, axis_names=axis_names)
 
@@ -205,13 +218,17 @@ class EmbeddingDisplay:
         -------
         self
         """
-        is_continuous = self.y is not None and type_of_target(self.y) == "continuous"
+        is_continuous = self.y is not None and _is_continuous(self.y)
         groups = list(self._graded() if is_continuous else self._groups())
-        beside = 1.2 * (legend_columns(len(groups)) - 1)  # inches per extra column
+        beside = _legend_width([name for name, *_ in groups])
         self.ax_ = panels(ax, size=(5.6 + beside, 4.2))[0, 0]
         self.figure_ = self.ax_.figure
-        for label, rows, style in groups:
+        n_named = len(groups) if len(groups) <= MOST_ENTRIES else MOST_ENTRIES - 1
+        for i, (name, rows, style) in enumerate(groups):
+            label = name if i < n_named else None
             drawn = self.ax_.scatter(*self.points[rows].T, s=size, label=label, **style)
+        if n_named < len(groups):
+            self.ax_.plot([], [], " ", label=f"and {len(groups) - n_named} more")
         self.ax_.set_xlabel(self.axis_names[0])
         self.ax_.set_ylabel(self.axis_names[1])
         if not self.axis_names[0].startswith(("PC", "component")):
@@ -245,7 +262,7 @@ class EmbeddingDisplay:
             of_class = True if name is None else self.y == name
             color, marker = marker_styles(i).values()
             for part, rows in self._parts().items():
-                words = ["" if name is None else f"class {name}", part]
+                words = ["" if name is None else f"class {shorten(name)}", part]
                 yield (
                     ", ".join(word for word in words if word),
                     of_class & rows,
@@ -255,6 +272,28 @@ class EmbeddingDisplay:
                         "edgecolors": color,
                     },
                 )
+
+
+def _check_embeddings(embeddings, name):
+    numbers = check_vectors(embeddings, name)
+    check_size(numbers, name)
+    return numbers
+
+
+def _legend_width(names):
+    """Compute the width in inches that a legend of several columns needs."""
+    n_columns = legend_columns(len(names))
+    if n_columns == 1:
+        return 0.0
+    longest = max(len(name) for name in names)
+    return 1.2 * (n_columns - 1) + 0.1 * n_columns * max(longest - 16, 0)
+
+
+def _is_continuous(y):
+    """Whether ``y`` holds quantities, not classes."""
+    if y.dtype.kind not in "iuf":
+        return False
+    return bool((y % 1).any()) or len(np.unique(y)) > _MOST_CLASSES
 
 
 def _reduce(X, method, random_state):

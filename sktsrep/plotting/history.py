@@ -3,7 +3,15 @@
 import numpy as np
 import pandas as pd
 
-from sktsrep.plotting._utils import BLACK, BLUE, legend_beside, line_styles, panels
+from sktsrep.metrics._checks import check_numbers, unwrap_tensor
+from sktsrep.plotting._utils import (
+    BLACK,
+    BLUE,
+    legend_beside,
+    line_styles,
+    panels,
+    require,
+)
 
 __all__ = ["HistoryDisplay"]
 
@@ -62,6 +70,7 @@ class HistoryDisplay:
         -------
         HistoryDisplay
         """
+        require(estimator, "history_")
         return cls.from_arrays(estimator.history_)
 
     @classmethod
@@ -79,7 +88,7 @@ class HistoryDisplay:
         -------
         HistoryDisplay
         """
-        history = pd.DataFrame(history)
+        history = _check_table(history)
         losses = [name for name in history if _is_shown_loss(name)]
         if len(set(losses) - set(_SUMS)) == 1:  # the sum equals its only term
             losses = [name for name in losses if name != "train_loss"]
@@ -89,10 +98,11 @@ class HistoryDisplay:
                 "history must have a column that ends in '_loss', got "
                 f"{list(history)} instead."
             )
-        return cls(
-            {name: history[name].to_numpy(dtype=float) for name in losses},
-            {name: history[name].to_numpy(dtype=float) for name in metrics},
+        losses, metrics = (
+            {name: check_numbers(history[name], f"history[{name!r}]") for name in names}
+            for names in (losses, metrics)
         )
+        return cls(losses, metrics)
 
     def plot(self, ax=None):
         """Draw the display.
@@ -131,7 +141,25 @@ class HistoryDisplay:
         legend_beside(ax)
 
 
+def _check_table(history):
+    """Check that a history has one value per epoch in every column."""
+    if isinstance(history, dict):
+        history = {name: unwrap_tensor(values) for name, values in history.items()}
+    history = unwrap_tensor(history)
+    try:
+        history = pd.DataFrame(history)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"history must have one value per epoch in every column: {error}"
+        ) from error
+    if not history.columns.is_unique:
+        raise ValueError("history must have columns of different names.")
+    return history
+
+
 def _is_shown_loss(name):
+    if not isinstance(name, str):
+        return False
     is_validation_term = name.startswith("valid_") and name != "valid_loss"
     return name.endswith("_loss") and not is_validation_term
 

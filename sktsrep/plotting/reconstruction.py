@@ -2,20 +2,21 @@
 
 import numpy as np
 
-from sktsrep._validation import check_series
+from sktsrep._validation import check_positive_int
+from sktsrep.metrics._checks import check_series, exponent_of
 from sktsrep.plotting._utils import (
     BLACK,
     SMALL_TITLE,
     VERMILION,
+    SeriesDisplay,
     legend_beside,
     panels,
-    time_axis,
 )
 
 __all__ = ["ReconstructionDisplay"]
 
 
-class ReconstructionDisplay:
+class ReconstructionDisplay(SeriesDisplay):
     """Show series and their reconstructions.
 
     Titles show the root mean squared error (RMSE).
@@ -26,6 +27,12 @@ class ReconstructionDisplay:
         Series and reconstructions.
     sampling_rate : float, default=None
         Timepoints per second, for an axis in seconds.
+    time : array-like of shape (n_timepoints,), default=None
+        Increasing numbers or dates of the timepoints, in place of ``sampling_rate``.
+    channel_names : sequence of str, default=None
+        Names of the channels; None numbers them.
+    unit : str, default=None
+        Unit of the values.
 
     Attributes
     ----------
@@ -45,13 +52,36 @@ class ReconstructionDisplay:
     >>> matplotlib.pyplot.close(display.figure_)
     """
 
-    def __init__(self, X, X_reconstructed, *, sampling_rate=None):
+    def __init__(
+        self,
+        X,
+        X_reconstructed,
+        *,
+        sampling_rate=None,
+        time=None,
+        channel_names=None,
+        unit=None,
+    ):
         self.X = X
         self.X_reconstructed = X_reconstructed
-        self.sampling_rate = sampling_rate
+        super().__init__(
+            sampling_rate=sampling_rate,
+            time=time,
+            channel_names=channel_names,
+            unit=unit,
+        )
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, sampling_rate=None):
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        *,
+        sampling_rate=None,
+        time=None,
+        channel_names=None,
+        unit=None,
+    ):
         """Create a display of a fitted estimator's reconstructions.
 
         Parameters
@@ -62,7 +92,14 @@ class ReconstructionDisplay:
         X : array-like
             Series.
         sampling_rate : float, default=None
-            Timepoints per second.
+            Timepoints per second, for an axis in seconds.
+        time : array-like of shape (n_timepoints,), default=None
+            Increasing numbers or dates of the timepoints, in place of
+            ``sampling_rate``.
+        channel_names : sequence of str, default=None
+            Names of the channels; None numbers them.
+        unit : str, default=None
+            Unit of the values.
 
         Returns
         -------
@@ -70,12 +107,33 @@ class ReconstructionDisplay:
         """
         if hasattr(estimator, "reconstruct"):
             reconstructed = estimator.reconstruct(X)
-        else:
+        elif hasattr(estimator, "inverse_transform"):
             reconstructed = estimator.inverse_transform(estimator.transform(X))
-        return cls.from_arrays(X, reconstructed, sampling_rate=sampling_rate)
+        else:
+            raise TypeError(
+                "estimator must have reconstruct, or transform and inverse_transform, "
+                f"but {type(estimator).__name__} has neither."
+            )
+        return cls.from_arrays(
+            X,
+            reconstructed,
+            sampling_rate=sampling_rate,
+            time=time,
+            channel_names=channel_names,
+            unit=unit,
+        )
 
     @classmethod
-    def from_arrays(cls, X, X_reconstructed, *, sampling_rate=None):
+    def from_arrays(
+        cls,
+        X,
+        X_reconstructed,
+        *,
+        sampling_rate=None,
+        time=None,
+        channel_names=None,
+        unit=None,
+    ):
         """Create a display of series and reconstructions.
 
         Parameters
@@ -84,7 +142,14 @@ class ReconstructionDisplay:
                 (n_samples, n_channels, n_timepoints)
             Series and reconstructions.
         sampling_rate : float, default=None
-            Timepoints per second.
+            Timepoints per second, for an axis in seconds.
+        time : array-like of shape (n_timepoints,), default=None
+            Increasing numbers or dates of the timepoints, in place of
+            ``sampling_rate``.
+        channel_names : sequence of str, default=None
+            Names of the channels; None numbers them.
+        unit : str, default=None
+            Unit of the values.
 
         Returns
         -------
@@ -97,9 +162,17 @@ class ReconstructionDisplay:
                 f"X_reconstructed must have the shape {X.shape} of X, got "
                 f"{X_reconstructed.shape} instead."
             )
-        return cls(X, X_reconstructed, sampling_rate=sampling_rate)
+        display = cls(
+            X,
+            X_reconstructed,
+            sampling_rate=sampling_rate,
+            time=time,
+            channel_names=channel_names,
+            unit=unit,
+        )
+        return display._check_axes(*X.shape[1:])
 
-    def plot(self, ax=None, *, n_series=3, n_channels=3):
+    def plot(self, ax=None, *, n_series=3, n_channels=3, order="first"):
         """Draw the display.
 
         Parameters
@@ -107,27 +180,54 @@ class ReconstructionDisplay:
         ax : matplotlib Axes, array of them or None, default=None
             Axes to draw on. None makes a figure; a single Axes is divided.
         n_series : int, default=3
-            Number of series; the first ones are drawn.
+            Number of series.
         n_channels : int, default=3
             Number of channels per series; the first ones are drawn.
+        order : {"first", "worst"}, default="first"
+            Which series are drawn: the first ones, or those with the largest errors
+            over all channels, the largest first.
 
         Returns
         -------
         self
         """
-        is_multichannel = self.X.shape[1] > 1
+        check_positive_int(n_series, "n_series")
+        check_positive_int(n_channels, "n_channels")
+        chosen = self._order(order)[:n_series]
         n_series, n_channels = np.minimum((n_series, n_channels), self.X.shape[:2])
-        time, unit = time_axis(np.arange(self.X.shape[-1]), self.sampling_rate)
+        time = self._time_values(np.arange(self.X.shape[-1]))
         self.ax_ = panels(ax, n_series, n_channels, size=(6.4, 1.9), sharex=True)
         self.figure_ = self.ax_[0, 0].figure
-        for (i, channel), panel in np.ndenumerate(self.ax_):
+        for (row, channel), panel in np.ndenumerate(self.ax_):
+            i = chosen[row]
             x, decoded = self.X[i, channel], self.X_reconstructed[i, channel]
             panel.plot(time, x, color=BLACK, linewidth=1, label="series")
             panel.plot(time, decoded, "--", color=VERMILION, label="reconstruction")
-            error = np.sqrt(np.mean((x - decoded) ** 2))
-            name = f"series {i}" + (f", channel {channel}" if is_multichannel else "")
-            panel.set_title(f"{name}, RMSE {error:.3g}", **SMALL_TITLE)
-        for panel in self.ax_[-1]:
-            panel.set_xlabel(unit)
+            name = self._channel_name(channel, self.X.shape[1])
+            name = f"series {i}, {name}" if name else f"series {i}"
+            panel.set_title(f"{name}, RMSE {_rmse(x, decoded):.3g}", **SMALL_TITLE)
+        for panel in self.ax_[:, 0]:
+            panel.set_ylabel(self.unit or "")
+        self._label_time(*self.ax_[-1])
         legend_beside(self.ax_[0, -1])
         return self
+
+    def _order(self, order):
+        """Choose the order of the series."""
+        if order not in ("first", "worst"):
+            raise ValueError(
+                f"order must be 'first' or 'worst', got {order!r} instead."
+            )
+        if order == "first":
+            return np.arange(len(self.X))
+        errors = [
+            _rmse(*pair) for pair in zip(self.X, self.X_reconstructed, strict=True)
+        ]
+        return np.argsort(np.negative(errors), kind="stable")
+
+
+def _rmse(x, decoded):
+    """Compute the root mean squared error, of values of any size."""
+    exponent = exponent_of(x, decoded)
+    gap = np.ldexp(x, -exponent) - np.ldexp(decoded, -exponent)
+    return np.ldexp(np.sqrt(np.mean(gap**2)), exponent)

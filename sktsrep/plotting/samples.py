@@ -1,25 +1,26 @@
 """Display of generated series beside real ones."""
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_consistent_length
 
-from sktsrep._validation import check_series
-from sktsrep.metrics._checks import draw_samples
+from sktsrep.metrics._checks import check_labels, check_series, draw_samples
 from sktsrep.plotting._utils import (
     BLACK,
     BLUE,
     SMALL_TITLE,
     VERMILION,
-    label_channel,
+    SeriesDisplay,
+    check_channel,
     legend_beside,
     panels,
-    time_axis,
+    require,
+    shorten,
 )
 
 __all__ = ["SamplesDisplay"]
 
 
-class SamplesDisplay:
+class SamplesDisplay(SeriesDisplay):
     """Show real and generated series side by side, class by class.
 
     Each panel shows the median, two quantile bands and a few individual series.
@@ -31,6 +32,12 @@ class SamplesDisplay:
         (n_samples, n_channels, n_timepoints).
     sampling_rate : float, default=None
         Timepoints per second, for an axis in seconds.
+    time : array-like of shape (n_timepoints,), default=None
+        Increasing numbers or dates of the timepoints, in place of ``sampling_rate``.
+    channel_names : sequence of str, default=None
+        Names of the channels; None numbers them.
+    unit : str, default=None
+        Unit of the values.
 
     Attributes
     ----------
@@ -52,13 +59,35 @@ class SamplesDisplay:
     >>> matplotlib.pyplot.close(display.figure_)
     """
 
-    def __init__(self, groups, *, sampling_rate=None):
+    def __init__(
+        self,
+        groups,
+        *,
+        sampling_rate=None,
+        time=None,
+        channel_names=None,
+        unit=None,
+    ):
         self.groups = groups
-        self.sampling_rate = sampling_rate
+        super().__init__(
+            sampling_rate=sampling_rate,
+            time=time,
+            channel_names=channel_names,
+            unit=unit,
+        )
 
     @classmethod
     def from_estimator(
-        cls, sampler, X, y=None, *, random_state=None, sampling_rate=None
+        cls,
+        sampler,
+        X,
+        y=None,
+        *,
+        random_state=None,
+        sampling_rate=None,
+        time=None,
+        channel_names=None,
+        unit=None,
     ):
         """Create a display of real series and equally many generated ones.
 
@@ -74,12 +103,20 @@ class SamplesDisplay:
         random_state : int, RandomState instance or None, default=None
             Draws the series.
         sampling_rate : float, default=None
-            Timepoints per second.
+            Timepoints per second, for an axis in seconds.
+        time : array-like of shape (n_timepoints,), default=None
+            Increasing numbers or dates of the timepoints, in place of
+            ``sampling_rate``.
+        channel_names : sequence of str, default=None
+            Names of the channels; None numbers them.
+        unit : str, default=None
+            Unit of the values.
 
         Returns
         -------
         SamplesDisplay
         """
+        require(sampler, "sample")
         X_generated, y_generated = draw_samples(sampler, len(X), y, random_state)
         return cls.from_arrays(
             X,
@@ -87,11 +124,23 @@ class SamplesDisplay:
             y=None if y_generated is None else y,
             y_generated=y_generated,
             sampling_rate=sampling_rate,
+            time=time,
+            channel_names=channel_names,
+            unit=unit,
         )
 
     @classmethod
     def from_arrays(
-        cls, X, X_generated, *, y=None, y_generated=None, sampling_rate=None
+        cls,
+        X,
+        X_generated,
+        *,
+        y=None,
+        y_generated=None,
+        sampling_rate=None,
+        time=None,
+        channel_names=None,
+        unit=None,
     ):
         """Create a display of real and generated series.
 
@@ -103,7 +152,14 @@ class SamplesDisplay:
         y, y_generated : array-like of shape (n_samples,), default=None
             Their classes.
         sampling_rate : float, default=None
-            Timepoints per second.
+            Timepoints per second, for an axis in seconds.
+        time : array-like of shape (n_timepoints,), default=None
+            Increasing numbers or dates of the timepoints, in place of
+            ``sampling_rate``.
+        channel_names : sequence of str, default=None
+            Names of the channels; None numbers them.
+        unit : str, default=None
+            Unit of the values.
 
         Returns
         -------
@@ -117,22 +173,17 @@ class SamplesDisplay:
             )
         if (y is None) != (y_generated is None):
             raise ValueError("y and y_generated must be given both, or neither.")
-        if y is None:
-            return cls({"": (X, X_generated)}, sampling_rate=sampling_rate)
-        y, y_generated = column_or_1d(y), column_or_1d(y_generated)
-        check_consistent_length(X, y)
-        check_consistent_length(X_generated, y_generated)
-        missing = set(y.tolist()) ^ set(y_generated.tolist())
-        if missing:
-            raise ValueError(
-                "y and y_generated must have the same classes, but only one of them "
-                f"has {sorted(missing)}."
-            )
-        groups = {
-            f"class {label}": (X[y == label], X_generated[y_generated == label])
-            for label in np.unique(y)
-        }
-        return cls(groups, sampling_rate=sampling_rate)
+        groups = {"": (X, X_generated)}
+        if y is not None:
+            groups = _by_class(X, X_generated, y, y_generated)
+        display = cls(
+            groups,
+            sampling_rate=sampling_rate,
+            time=time,
+            channel_names=channel_names,
+            unit=unit,
+        )
+        return display._check_axes(*X.shape[1:])
 
     def plot(
         self, ax=None, *, n_series=3, bands=((0.05, 0.95), (0.25, 0.75)), channel=0
@@ -154,6 +205,8 @@ class SamplesDisplay:
         -------
         self
         """
+        n_channels = next(iter(self.groups.values()))[0].shape[1]
+        check_channel(channel, n_channels)
         self.ax_ = panels(
             ax, len(self.groups), 2, size=(4.0, 2.5), sharex=True, sharey=True
         )
@@ -163,19 +216,17 @@ class SamplesDisplay:
             for panel, X, (kind, color) in zip(row, pair, kinds, strict=True):
                 self._plot_panel(panel, X[:, channel], n_series, bands, color)
                 title = f"{kind} (n = {len(X)})"
-                panel.set_title(f"{name}, {title}" if name else title, **SMALL_TITLE)
-        n_channels = next(iter(self.groups.values()))[0].shape[1]
+                title = f"{shorten(name)}, {title}" if name else title
+                panel.set_title(title, **SMALL_TITLE)
         for panel in self.ax_[:, 0]:
-            label_channel(panel, channel, n_channels)
-        unit = time_axis(np.zeros(1), self.sampling_rate)[1]
-        for panel in self.ax_[-1]:
-            panel.set_xlabel(unit)
+            self._label_channel(panel, channel, n_channels)
+        self._label_time(*self.ax_[-1])
         legend_beside(self.ax_[0, -1])
         return self
 
     def _plot_panel(self, ax, x, n_series, bands, color):
         """Draw one kind of series (n_samples, n_timepoints) of one class."""
-        time, _ = time_axis(np.arange(x.shape[1]), self.sampling_rate)
+        time = self._time_values(np.arange(x.shape[1]))
         for i, (low, high) in enumerate(bands):
             ax.fill_between(
                 time,
@@ -189,3 +240,20 @@ class SamplesDisplay:
         for i, series in enumerate(x[:n_series]):
             label = "individual series" if i == 0 else None
             ax.plot(time, series, color=BLACK, linewidth=0.6, label=label)
+
+
+def _by_class(X, X_generated, y, y_generated):
+    """Make pairs of real and generated series by the name of their class."""
+    y, y_generated = check_labels(y, "y"), check_labels(y_generated, "y_generated")
+    check_consistent_length(X, y)
+    check_consistent_length(X_generated, y_generated)
+    missing = set(y.tolist()) ^ set(y_generated.tolist())
+    if missing:
+        raise ValueError(
+            "y and y_generated must have the same classes, but only one of them has "
+            f"{sorted(missing, key=lambda label: (str(type(label)), label))}."
+        )
+    return {
+        f"class {label}": (X[y == label], X_generated[y_generated == label])
+        for label in np.unique(y)
+    }

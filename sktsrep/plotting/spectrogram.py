@@ -3,10 +3,11 @@
 import numpy as np
 import torch
 from scipy.signal import get_window
-from sklearn.utils.validation import column_or_1d
 
+from sktsrep._validation import check_positive_int
 from sktsrep.functional import stft
-from sktsrep.plotting._utils import panels, time_axis
+from sktsrep.metrics._checks import check_numbers, check_size
+from sktsrep.plotting._utils import check_channel, panels, require, time_axis
 
 __all__ = ["SpectrogramDisplay"]
 
@@ -74,11 +75,16 @@ class SpectrogramDisplay:
         -------
         SpectrogramDisplay
         """
-        parts = np.asarray(transformer.transform(X))[sample]
+        require(transformer, "transform", "output", "spectrogram_shape_")
+        parts = np.asarray(transformer.transform(X))
+        if not -len(parts) <= sample < len(parts):
+            raise ValueError(f"sample must be below {len(parts)}, got {sample!r}.")
+        parts = parts[sample]
         parts = parts.reshape(transformer.spectrogram_shape_)
         name = transformer.output
         if name == "real_imag":
             name, parts = "magnitude", np.hypot(*np.split(parts, 2))
+        check_channel(channel, len(parts))
         return cls(
             parts[channel],
             n_fft=transformer.n_fft_,
@@ -110,8 +116,14 @@ class SpectrogramDisplay:
         -------
         SpectrogramDisplay
         """
-        x = torch.tensor(column_or_1d(x, dtype=np.float64))
+        x = check_numbers(x, "x")
+        if x.ndim != 1:
+            raise ValueError(f"x must have shape (n_timepoints,), got {x.shape}.")
+        check_size(x, "x")
+        check_positive_int(n_fft, "n_fft")
         hop_length = max(n_fft // 4, 1) if hop_length is None else hop_length
+        check_positive_int(hop_length, "hop_length")
+        x = torch.tensor(x)
         window = torch.as_tensor(get_window(window, n_fft))
         spectrogram = stft(x[None, None], n_fft, hop_length, window)[0, 0]
         return cls(

@@ -1,9 +1,9 @@
 """Sampling token by token."""
 
+import functools
 from numbers import Real
 
 import numpy as np
-import torch
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
@@ -186,7 +186,7 @@ class AutoregressiveSampler(TokenSampler):
     def _make_prior(self, **sizes):
         return CausalPrior(**sizes)
 
-    def _generate(self, tokens, unknown, classes):
+    def _generate(self, tokens, unknown, classes, generator):
         """Tokens after the prefix that all rows know."""
         n_known = int((~unknown).all(dim=0).sum())
         return self._module.generate(
@@ -195,7 +195,13 @@ class AutoregressiveSampler(TokenSampler):
             classes,
             temperature=self.temperature,
             guidance_scale=self.guidance_scale,
+            generator=generator,
         )
+
+    def _continue(self, tokens, unknown, classes, random_state):
+        _, generator = self._generators(random_state)
+        draw = functools.partial(self._generate, generator=generator)
+        return self._apply_in_chunks(draw, tokens, unknown, classes).numpy()
 
     def extend(self, X, y=None, random_state=None):
         """Continue series from their beginnings.
@@ -250,17 +256,14 @@ class AutoregressiveSampler(TokenSampler):
         if not mask.any():
             return X
         unknown = self._unknown_tokens(mask)
-        tokens = torch.tensor(self._encode(X))
-        with self._isolated(random_state):
-            drawn = self._apply_in_chunks(self._generate, tokens, unknown, classes)
-        return self._join(X, mask, self.tokenizer_.decode(drawn.numpy()))
+        tokens = self._encode(X)
+        drawn = self._continue(tokens, unknown, classes, random_state)
+        return self._join(X, mask, self.tokenizer_.decode(drawn))
 
     def _extend_tokens(self, X, classes, random_state):
-        known = torch.tensor(validate_tokens(X, None, self.n_codes_))
-        tokens = torch.zeros(len(X), self.n_tokens_, dtype=torch.int64)
+        known = validate_tokens(X, None, self.n_codes_)
+        tokens = np.zeros((len(X), self.n_tokens_), dtype=np.int64)
         tokens[:, : known.shape[1]] = known
-        unknown = torch.ones_like(tokens, dtype=torch.bool)
+        unknown = np.ones(tokens.shape, dtype=bool)
         unknown[:, : known.shape[1]] = False
-        with self._isolated(random_state):
-            drawn = self._apply_in_chunks(self._generate, tokens, unknown, classes)
-        return drawn.numpy()
+        return self._continue(tokens, unknown, classes, random_state)

@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from sktsrep._base import ScoreSamplesMixin, TorchEstimator
-from sktsrep._device import resolve_device
+from sktsrep._device import resolve_device, to_device
 from sktsrep._fit import fitted_copy, training_fit
 from sktsrep._gaps import join, places_of_times
 from sktsrep._validation import (
@@ -96,7 +96,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         """Make the network from ``n_codes``, ``n_tokens``, ``n_classes`` and others."""
         raise NotImplementedError(f"{type(self).__name__} defines no network.")
 
-    def _generate(self, tokens, unknown, classes):
+    def _generate(self, tokens, unknown, classes, generator):
         """Fill the unknown tokens of a chunk, (batch, n_tokens)."""
         raise NotImplementedError(f"{type(self).__name__} defines no drawing.")
 
@@ -144,7 +144,8 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         )
         self._train(
             make_network,
-            [torch.tensor(tokens, device=device), torch.tensor(classes, device=device)],
+            to_device(device, tokens, classes),
+            labels=classes,
             subcontext=functools.partial(context.subcontext, "prior"),
         )
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes={})
@@ -170,6 +171,12 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
             self.n_codes_ = self.n_codes or int(tokens.max()) + 1
             return tokens
         self.tokenizer_ = fitted_copy(self.tokenizer, X, self.random_state, context)
+        fitted_shape = getattr(self.tokenizer_, "sample_shape_", self.sample_shape_)
+        if fitted_shape != self.sample_shape_:
+            raise ValueError(
+                f"X has samples of shape {self.sample_shape_}, but the tokenizer was "
+                f"fitted on samples of shape {fitted_shape}."
+            )
         self.n_codes_ = len(self.tokenizer_.codebook_)
         return self.tokenizer_.encode(X)
 
@@ -193,8 +200,10 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         y : label or array-like of shape (n_samples,), default=None
             Class of all, or of each. None draws classes as frequent as in the
             training data.
-        random_state : int, RandomState instance or None, default=None
-            Decides the samples; None takes the estimator's.
+        random_state : int, RandomState instance, Generator or None, default=None
+            Decides the samples; None takes the estimator's. An int gives the same
+            samples at every call, as everywhere in scikit-learn. For others at every
+            call, pass a RandomState or a numpy Generator, which goes on.
 
         Returns
         -------
@@ -224,11 +233,12 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         check_is_fitted(self)
         check_positive_int(n_samples, "n_samples")
         self._check_guidance()
-        tokens = torch.zeros(n_samples, self.n_tokens_, dtype=torch.int64)
-        unknown = torch.ones_like(tokens, dtype=torch.bool)
-        with self._isolated(random_state):
-            classes = self._sample_classes(n_samples, y)
-            return self._apply_in_chunks(draw, tokens, unknown, classes)
+        tokens = np.zeros((n_samples, self.n_tokens_), dtype=np.int64)
+        unknown = np.ones(tokens.shape, dtype=bool)
+        host, generator = self._generators(random_state)
+        classes = self._sample_classes(n_samples, y, host)
+        draw = functools.partial(draw, generator=generator)
+        return self._apply_in_chunks(draw, tokens, unknown, classes)
 
     def score_samples(self, X):
         """Compute the log-likelihood of every series' tokens, without classes.
@@ -259,7 +269,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         self._check_class_free("score_samples")
         tokens = self._encode(validate_series(self, X, reset=False))
         score = self._module.log_likelihood
-        return self._apply_in_chunks(score, torch.tensor(tokens)).numpy()
+        return self._apply_in_chunks(score, tokens).numpy()
 
     def _check_guidance(self):
         if self.guidance_scale != 1:
@@ -277,17 +287,19 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         if self.tokenizer_ is None or len(self.sample_shape_) == 3:
             raise ValueError(f"{what} needs a sampler that was fitted on series.")
 
-    def _sample_classes(self, n_samples, y):
+    def _sample_classes(self, n_samples, y, generator):
         """Class indices of samples, drawn where ``y`` is None."""
         if y is None and len(self.classes_):
-            prior = torch.tensor(self.class_prior_)
-            return torch.multinomial(prior, n_samples, replacement=True)
+            prior = torch.from_numpy(self.class_prior_)
+            return torch.multinomial(
+                prior, n_samples, True, generator=generator
+            ).numpy()
         return self._given_classes(n_samples, y)
 
     def _given_classes(self, n_samples, y):
         """Class indices of labels; "no class" where ``y`` is None."""
         if y is None:
-            return torch.full((n_samples,), len(self.classes_))
+            return np.full(n_samples, len(self.classes_))
         if len(self.classes_) == 0:
             raise ValueError("y was given, but the sampler was fitted without.")
         y = np.asarray(y)
@@ -300,7 +312,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
                 f"y contains previously unseen labels: {unknown}. Known are "
                 f"{self.classes_.tolist()}."
             )
-        return torch.tensor(np.searchsorted(self.classes_, y))
+        return np.searchsorted(self.classes_, y)
 
     @property
     def _places(self):
@@ -312,7 +324,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         n_places, depth = self._places
         missing = mask.reshape(len(mask), -1, mask.shape[-1]).any(axis=1)
         hidden = places_of_times(missing, n_places)
-        return torch.tensor(hidden.repeat(depth, axis=1))
+        return hidden.repeat(depth, axis=1)
 
     def _join(self, X, mask, filling):
         """Series with a filling that meets what is known, over two places' time."""

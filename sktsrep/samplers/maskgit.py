@@ -1,5 +1,6 @@
 """Sampling by iterative parallel decoding."""
 
+import functools
 from numbers import Integral, Real
 
 import numpy as np
@@ -197,11 +198,11 @@ class MaskGITSampler(TokenSampler):
     def _make_prior(self, **sizes):
         return MaskedPrior(schedule=self.schedule, **sizes)
 
-    def _generate(self, tokens, unknown, classes):
-        *_, (tokens, _) = self._decoding_path(tokens, unknown, classes)
+    def _generate(self, tokens, unknown, classes, generator):
+        *_, (tokens, _) = self._decoding_path(tokens, unknown, classes, generator)
         return tokens
 
-    def _decoding_path(self, tokens, unknown, classes):
+    def _decoding_path(self, tokens, unknown, classes, generator):
         return self._module.decoding_path(
             tokens,
             unknown,
@@ -210,6 +211,7 @@ class MaskGITSampler(TokenSampler):
             schedule=self.schedule,
             temperature=self.temperature,
             guidance_scale=self.guidance_scale,
+            generator=generator,
         )
 
     def decoding_path(self, n_samples=1, y=None, random_state=None):
@@ -239,8 +241,9 @@ class MaskGITSampler(TokenSampler):
         ((4, 2, 12), [11, 8, 4, 0])
         """
 
-        def steps(*chunk):
-            path = [torch.stack(step, dim=1) for step in self._decoding_path(*chunk)]
+        def steps(*chunk, generator):
+            path = self._decoding_path(*chunk, generator)
+            path = [torch.stack(step, dim=1) for step in path]
             return torch.stack(path, dim=1)  # (batch, n_steps, 2, n_tokens)
 
         rows = self._draw_rows(steps, n_samples, y, random_state)
@@ -298,11 +301,12 @@ class MaskGITSampler(TokenSampler):
     def _fill(self, X, mask, classes, n_candidates, random_state):
         """Series without their gaps; each of those given has one."""
         X = interpolate(X, mask)
-        tokens, unknown = torch.tensor(self._encode(X)), self._unknown_tokens(mask)
-        with self._isolated(random_state):
-            draws = [
-                self._apply_in_chunks(self._generate, tokens, unknown, classes)
-                for _ in range(n_candidates)
-            ]
+        tokens, unknown = self._encode(X), self._unknown_tokens(mask)
+        _, generator = self._generators(random_state)
+        draw = functools.partial(self._generate, generator=generator)
+        draws = [
+            self._apply_in_chunks(draw, tokens, unknown, classes)
+            for _ in range(n_candidates)
+        ]
         fillings = np.stack([self.tokenizer_.decode(draw.numpy()) for draw in draws])
         return self._join(X, mask, closest(X, mask, fillings))
