@@ -1,6 +1,5 @@
 """What the estimators share: parameters, training, scaling, inference."""
 
-import functools
 import math
 from numbers import Integral, Real
 
@@ -10,11 +9,8 @@ import torch
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
 )
 from sklearn.callback import CallbackSupportMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -24,7 +20,6 @@ from sktsrep._device import (
     available_device,
     make_generators,
     random_seed,
-    resolve_device,
     to_device,
     to_tensor,
 )
@@ -34,17 +29,12 @@ from sktsrep._validation import validate_series
 from sktsrep._versions import VersionedMixin
 from sktsrep._warnings import warn_user
 from sktsrep.functional import (
-    guarded_scale,
-    limited_shape,
     outlying,
-    resolve_frames,
 )
-from sktsrep.nn import STFT, SpectralEncoder
 
 __all__ = [
     "ScoreSamplesMixin",
     "SeriesClassifier",
-    "SpectralEstimator",
     "TorchEstimator",
 ]
 
@@ -52,17 +42,11 @@ __all__ = [
 _PATIENCE = 10
 
 # Series that are prepared at once: temporary copies of all take many times their space.
-_SERIES_AT_ONCE = 1024
+SERIES_AT_ONCE = 1024
 
 # Values at prediction are clipped this many times as far out as training values reach:
 # far enough to leave everything usual alone, near enough for finite results.
 _REACH = 100.0
-
-# What counts as a collapse: embeddings of a rank below 2 (or half of what it was), or
-# with next to none of their first spread. Below the least spread, series were equal.
-_LEAST_SPREAD = 1e-4
-_KEPT_RANK = 1 / 2
-_KEPT_SPREAD = 0.02
 
 
 class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
@@ -280,7 +264,7 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
             ],
             dim=1,
         ).double()  # (2, n_samples, n_channels)
-        some = as_series(to_tensor(X[:: max(len(X) // _SERIES_AT_ONCE, 1)], "cpu"))
+        some = as_series(to_tensor(X[:: max(len(X) // SERIES_AT_ONCE, 1)], "cpu"))
         median = some.movedim(1, 0).flatten(start_dim=1).median(dim=1).values
         is_outlying = outlying((ends - median).abs().amax(dim=0))
         if is_outlying.any():
@@ -310,8 +294,8 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
 
     @staticmethod
     def _tensor_chunks(X):
-        for start in range(0, len(X), _SERIES_AT_ONCE):
-            yield to_tensor(X[start : start + _SERIES_AT_ONCE], "cpu")
+        for start in range(0, len(X), SERIES_AT_ONCE):
+            yield to_tensor(X[start : start + SERIES_AT_ONCE], "cpu")
 
     def _clip(self, x):
         """Series (n_samples, n_channels, time) with extreme values brought nearer."""
@@ -373,216 +357,3 @@ class SeriesClassifier(ClassifierMixin, TorchEstimator):
         """
         indices = self.predict_proba(X).argmax(axis=1)
         return self.classes_[indices]
-
-
-class SpectralEstimator(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEstimator
-):
-    """Base of the estimators that learn from series or from their spectrograms.
-
-    Both ways lead through the spectrogram: series are transformed and transformed
-    back, so that the same series gives the same bits either way.
-    """
-
-    _parameter_constraints = {
-        "n_fft": [Interval(Integral, 2, None, closed="left"), StrOptions({"auto"})],
-        "hop_length": [Interval(Integral, 1, None, closed="left"), None],
-        "max_tokens": [Interval(Integral, 1, None, closed="left")],
-        "hidden_dim": [Interval(Integral, 1, None, closed="left")],
-        "n_blocks": [Interval(Integral, 1, None, closed="left")],
-        **TorchEstimator._parameter_constraints,
-    }
-
-    def __init__(
-        self,
-        *,
-        n_fft="auto",
-        hop_length=None,
-        max_tokens=32,
-        hidden_dim=64,
-        n_blocks=2,
-        max_epochs="auto",
-        batch_size=64,
-        lr=1e-3,
-        weight_decay=1e-4,
-        early_stopping=False,
-        validation_fraction=0.1,
-        amp=False,
-        compile=False,
-        device="auto",
-        random_state=None,
-        verbose=0,
-        callbacks=None,
-    ):
-        super().__init__(
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            lr=lr,
-            weight_decay=weight_decay,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            amp=amp,
-            compile=compile,
-            device=device,
-            random_state=random_state,
-            verbose=verbose,
-            callbacks=callbacks,
-        )
-        self.n_fft = n_fft
-        self.hop_length = hop_length
-        self.max_tokens = max_tokens
-        self.hidden_dim = hidden_dim
-        self.n_blocks = n_blocks
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32", "float16"]
-        return tags
-
-    def _resolve_frames(self, sample_shape):
-        """Window and hop; spectrograms have the window that their bins tell."""
-        n_fft = self.n_fft
-        if len(sample_shape) == 3 and (
-            n_fft == "auto" or n_fft // 2 + 1 != sample_shape[1]
-        ):
-            n_fft = 2 * (sample_shape[1] - 1)  # as the STFTTransformer upstream has it
-        return resolve_frames(n_fft, self.hop_length, sample_shape[-1])
-
-    def _stft(self, like):
-        """The transform that ``fit`` resolved, for a tensor's dtype and device."""
-        return STFT(*self._frames, dtype=like.dtype).to(like.device)
-
-    def _whole_hops(self, x):
-        """Series (n_samples, n_channels, time) of whole hops."""
-        stft = self._stft(x)
-        if x.ndim == 4:
-            spectrogram = x
-        else:
-            spectrogram = stft(self._clip(as_series(x)))
-        n_timepoints = max((spectrogram.shape[-1] - 1) * stft.hop_length, 1)
-        return stft.inverse(spectrogram, n_timepoints)
-
-    def _fit_whole_hops(self, x, low, high):
-        """As :meth:`_whole_hops`, for training.
-
-        Series are clipped to the range of usual values. Spectrograms must be those of
-        their own series.
-        """
-        if x.ndim < 4:
-            x = as_series(x)
-            return self._whole_hops(x.clamp(low.to(x), high.to(x)))
-        series = self._whole_hops(x)
-        gap = (self._stft(series)(series) - x).abs().max()
-        if gap > 1e-2 * x.abs().max():  # float16 alone makes 1e-3
-            n_fft, hop_length = self._frames
-            raise ValueError(
-                "X are no spectrograms of series with window='hann', "
-                f"n_fft={n_fft} and hop_length={hop_length}. Give the "
-                "STFTTransformer's n_fft and hop_length here too; it must have "
-                "output='real_imag' and that window."
-            )
-        return series
-
-    def _fit_series(self, X):
-        """Learn window, offset and scale.
-
-        Returns
-        -------
-        series : Tensor of shape (n_samples, n_channels, time)
-            Standardized series of whole hops, float32 on the device.
-        make_encoder : callable
-            Makes the backbone for such series from ``out_dim``.
-        """
-        if X.ndim == 4 and (X.shape[1] % 2 or X.shape[2] < 2):
-            raise ValueError(
-                f"A spectrogram of shape {X.shape} has no real and imaginary parts: "
-                "use STFTTransformer(output='real_imag', flatten=False)."
-            )
-        device = resolve_device(self.device)
-        self._frames = self._resolve_frames(X.shape[1:])
-        self._dtype = X.dtype
-        low, high = self._fit_bounds(X) if X.ndim < 4 else (None, None)
-        series = None
-        for i, x in enumerate(self._tensor_chunks(X)):
-            part = self._fit_whole_hops(x.to(device), low, high)
-            if series is None:
-                series = part.new_empty(len(X), *part.shape[1:])
-            series[i * _SERIES_AT_ONCE :][: len(part)] = part
-        self._fit_scale(series)
-        make_encoder = functools.partial(
-            SpectralEncoder,
-            n_channels=series.shape[1],
-            n_timepoints=series.shape[2],
-            n_fft=self._frames[0],
-            hop_length=self._frames[1],
-            max_tokens=self.max_tokens,
-            hidden_dim=self.hidden_dim,
-            n_blocks=self.n_blocks,
-        )
-        return self._standardize_all(series), make_encoder
-
-    def _fit_scale(self, series):
-        """Learn offset and scale, chunk by chunk in double precision."""
-        chunks = series.split(_SERIES_AT_ONCE)
-        mean = sum(x.double().sum(dim=0) for x in chunks) / len(series)
-
-        def variance_around(center):  # (n_channels, 1)
-            total = sum((x - center).square().sum(dim=0) for x in chunks)
-            return total.mean(dim=1, keepdim=True) / len(series)
-
-        center = limited_shape(mean, variance_around(mean))  # (n_channels, time)
-        scale = guarded_scale(variance_around(center).sqrt(), center, series.dtype)
-        self.mean_, self.scale_ = center.cpu().numpy(), scale.cpu().numpy()
-
-    def _standardize_all(self, series):
-        """Standardized float32 series, in place where they are float32 already."""
-        result = series.float()
-        for rows, x in zip(
-            result.split(_SERIES_AT_ONCE), series.split(_SERIES_AT_ONCE), strict=True
-        ):
-            rows.copy_(self._standardize(x))
-        return result
-
-    def _standardize(self, series):
-        mean = to_tensor(self.mean_, series.device)
-        scale = to_tensor(self.scale_, series.device)
-        return ((series - mean) / scale).float()
-
-    def _prepare(self, x):
-        """Standardized series of whole hops, from a tensor of what ``fit`` saw."""
-        return self._standardize(self._whole_hops(x))
-
-    def _embed(self, function, X):
-        """As :meth:`_apply` for unchecked ``X``, whose float dtype is kept."""
-        X = self._check(X)
-        return self._apply(function, X, dtype=getattr(torch, X.dtype.name))
-
-    def _warn_if_collapsed(self):
-        """Warn when the embeddings have become the same for all series."""
-        history = self.history_
-        if "effective_rank" not in history or len(history) < 2:
-            return
-        rank, spread = history["effective_rank"], history["feature_std"]
-        if spread.iloc[0] < _LEAST_SPREAD:
-            return
-        lost_rank = rank.iloc[-1] < min(2, _KEPT_RANK * rank.iloc[0])
-        lost_spread = spread.iloc[-1] < _KEPT_SPREAD * spread.iloc[0]
-        if lost_rank or lost_spread:
-            warn_user(
-                "The embeddings collapsed: their effective rank went from "
-                f"{rank.iloc[0]:.1f} to {rank.iloc[-1]:.1f}, the mean standard "
-                f"deviation of the features from {spread.iloc[0]:.3g} to "
-                f"{spread.iloc[-1]:.3g}. Try another ssl, larger variance or "
-                "covariance weights, a smaller lr or weaker augmentations.",
-                ConvergenceWarning,
-            )
-
-    def _restore(self, series):
-        """Undo :meth:`_fit_series`: samples of the shape and dtype that ``fit`` saw."""
-        x = torch.as_tensor(series).double()
-        x = x * to_tensor(self.scale_, x.device) + to_tensor(self.mean_, x.device)
-        if len(self.sample_shape_) == 3:
-            x = self._stft(x)(x)
-        else:
-            x = x[..., : self.sample_shape_[-1]].reshape(len(x), *self.sample_shape_)
-        return x.numpy().astype(self._dtype, copy=False)

@@ -17,7 +17,6 @@ from skorch.callbacks import (
     Freezer,
     GradientNormClipping,
     LRScheduler,
-    PrintLog,
     Unfreezer,
 )
 from skorch.helper import predefined_split
@@ -108,7 +107,7 @@ class SeriesNet(skorch.NeuralNet):
 
     @property
     def _default_callbacks(self):
-        return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]
+        return [("epoch_timer", EpochTimer()), ("print_log", PrintEpochs())]
 
     def torch_compile(self, module, name):
         """Compile parts in place, so that all their callers gain."""
@@ -176,6 +175,22 @@ class SeriesNet(skorch.NeuralNet):
         if is_best:
             self.best_[loss] = values[loss]
         self.history.record(f"{loss}_best", is_best)
+
+
+class PrintEpochs(Callback):
+    """Print a narrow table where the net is verbose: epochs, losses, seconds."""
+
+    def on_epoch_end(self, net, **kwargs):
+        if not net.verbose:
+            return
+        row = net.history[-1]
+        losses = [name for name in ("train_loss", "valid_loss") if name in row]
+        if row["epoch"] == 1:
+            print("epoch".rjust(11), *(name.rjust(11) for name in losses), " seconds")
+        n_epochs = str(net.max_epochs)
+        epoch = f"{row['epoch']:>{len(n_epochs)}} of {n_epochs}".rjust(11)
+        figures = [f"{row[name]:11.4g}" for name in losses]
+        print(epoch, *figures, f"{row['dur']:8.2f}", flush=True)
 
 
 class FitProgress(Callback):

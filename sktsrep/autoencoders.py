@@ -8,9 +8,10 @@ import torch
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from sktsrep._base import ScoreSamplesMixin, SpectralEstimator
-from sktsrep._device import random_seed, to_tensor
+from sktsrep._base import ScoreSamplesMixin
+from sktsrep._device import to_tensor
 from sktsrep._fit import training_fit
+from sktsrep._spectral import SpectralEstimator
 from sktsrep._validation import check_positive_int, validate_series
 from sktsrep.networks import VariationalAutoencoder
 
@@ -198,15 +199,18 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         The steps of a training are too small and too few to bring it there.
         """
         module = self._module
-        seed = random_seed(self.random_state)
-        generator = torch.Generator().manual_seed(seed)
-        shape = len(series), module.latent_dim
-        noise = torch.randn(
-            shape, generator=generator, dtype=torch.float32, device="cpu"
-        )
+        host, _ = self._generators(None)
+        noise = self._normal(len(series), host)
         errors = self._apply_in_chunks(module.squared_error, series, noise)
         with torch.no_grad():
             module.log_variance.fill_(errors.mean().clamp(min=1e-6).log())
+
+    def _normal(self, n_draws, generator):
+        """Standard normal latent vectors on the host, whatever torch's defaults are."""
+        shape = n_draws, self._module.latent_dim
+        return torch.randn(
+            shape, generator=generator, dtype=torch.float32, device="cpu"
+        )
 
     @property
     def _n_features_out(self):
@@ -286,9 +290,7 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         check_is_fitted(self)
         check_positive_int(n_samples, "n_samples")
         host, _ = self._generators(random_state)
-        shape = n_samples, self._module.latent_dim
-        latent = torch.randn(shape, generator=host, dtype=torch.float32, device="cpu")
-        return self.inverse_transform(latent.numpy())
+        return self.inverse_transform(self._normal(n_samples, host).numpy())
 
     def score_samples(self, X, n_draws=16, random_state=None):
         """Compute the evidence lower bound of the log density, in nats.
@@ -313,8 +315,7 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         module = self._module
         host, _ = self._generators(random_state)
         # The same draws for every series: its score depends on no other.
-        shape = n_draws, module.latent_dim
-        draws = torch.randn(shape, generator=host, dtype=torch.float32, device="cpu")
+        draws = self._normal(n_draws, host)
 
         def bound(series):
             noises = draws.to(series.device)

@@ -10,9 +10,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight
 
-from sktsrep._base import SeriesClassifier, SpectralEstimator, TorchEstimator
+from sktsrep._base import SeriesClassifier, TorchEstimator
 from sktsrep._device import apply_in_chunks, resolve_device, to_device
 from sktsrep._fit import fitted_copy, training_fit
+from sktsrep._spectral import SpectralEstimator
 from sktsrep._training import freeze
 from sktsrep._validation import class_indices, labeled_rows, validate_series
 from sktsrep.encoders import SSLEncoder

@@ -5,8 +5,8 @@ from numbers import Integral
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sktsrep._base import SpectralEstimator
 from sktsrep._fit import training_fit
+from sktsrep._spectral import SpectralEstimator
 from sktsrep._validation import validate_series
 from sktsrep.augmentations import resolve_augmentations
 from sktsrep.networks import JointEncoder

@@ -3,7 +3,6 @@
 import functools
 
 import numpy as np
-import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import _check_sample_weight
 
@@ -148,8 +147,7 @@ class FCNClassifier(
 
     def _prepare(self, x):
         """Standardized float32 series (batch, channels, time)."""
-        mean = torch.as_tensor(self.mean_, device=x.device)
-        scale = torch.as_tensor(self.scale_, device=x.device)
+        mean, scale = to_device(x.device, self.mean_, self.scale_)
         return ((self._clip(as_series(x)).double() - mean) / scale).float()
 
     def transform(self, X):

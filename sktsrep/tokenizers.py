@@ -7,8 +7,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from sktsrep._base import ScoreSamplesMixin, SpectralEstimator
+from sktsrep._base import ScoreSamplesMixin
 from sktsrep._fit import training_fit
+from sktsrep._spectral import SpectralEstimator
 from sktsrep._validation import validate_series, validate_tokens
 from sktsrep.augmentations import resolve_augmentations
 from sktsrep.networks import Autoencoder

@@ -363,7 +363,8 @@ class Queue(ObjectiveNetwork):
 
     def forward(self, z, z_prime, view, view_prime):
         query, key = (F.normalize(latent.mean(dim=2)) for latent in (z, z_prime))
-        self.newest = key.detach()
+        if self.training:  # others are no steps
+            self.newest = key.detach()
         return query, key.detach(), self.waiting.clone()
 
     def start(self, encoder):

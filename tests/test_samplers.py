@@ -464,3 +464,46 @@ def test_a_strangers_tokenizer_needs_three_things(maker):
 def test_the_base_of_samplers_draws_nothing():
     with pytest.raises(NotImplementedError, match="TokenSampler defines no network"):
         TokenSampler(max_epochs=1).fit([[0, 1]])
+
+
+def test_data_frames_are_filled_as_data_frames():
+    X, _ = waves()
+    frame = pd.DataFrame(X, columns=[f"t{i}" for i in range(50)], index=range(40, 80))
+    sampler = tiny_sampler(tiny_tokenizer()).fit(frame)
+    gaps = frame.mask(frame > 0.5)
+    filled = sampler.impute(gaps, random_state=0)
+    assert isinstance(filled, pd.DataFrame)
+    pd.testing.assert_index_equal(filled.columns, frame.columns)
+    pd.testing.assert_index_equal(filled.index, frame.index)
+    assert filled.notna().all(axis=None)
+
+
+def test_several_draws_give_a_mean_and_a_spread(fitted):
+    X, _ = waves(dtype=np.float32)
+    mask = np.zeros(X.shape, dtype=bool)
+    mask[:20, 15:35] = True
+    filled, std = fitted.impute(X, mask, n_draws=8, return_std=True, random_state=0)
+    assert filled.dtype == std.dtype == X.dtype
+    np.testing.assert_array_equal(filled[~mask], X[~mask])
+    assert (std[~mask] == 0).all()
+    assert (std[mask] > 0).mean() > 0.9
+    one = fitted.impute(X, mask, random_state=0)
+    np.testing.assert_array_equal(
+        one, fitted.impute(X, mask, n_draws=1, random_state=0)
+    )
+    with pytest.raises(ValueError, match="n_draws of at least 2"):
+        fitted.impute(X, mask, return_std=True)
+
+
+@pytest.mark.parametrize("maker", [tiny_sampler, tiny_autoregressive])
+def test_rare_classes_are_filled_up(maker):
+    X, y = waves()
+    rows = np.flatnonzero((y == 0) | (np.arange(40) < 10))  # 20 and 5
+    labels = np.array(["slow", "fast"])[y[rows]]
+    sampler = maker(tiny_tokenizer())
+    X_resampled, y_resampled = sampler.fit_resample(X[rows], labels)
+    np.testing.assert_array_equal(X_resampled[:25], X[rows])
+    assert X_resampled.shape == (40, 50)
+    assert (y_resampled[25:] == "fast").all()
+    balanced, _ = maker(tiny_tokenizer()).fit_resample(X, y)
+    np.testing.assert_array_equal(balanced, X)

@@ -19,7 +19,7 @@ def layer_of(path):
 
 TENSORS = {"functional", "augmentations", "nn", "objectives", "quantizers"}
 ENGINE = {"_device", "_validation"}
-ESTIMATOR = {"_base", "_fit", "_validation", "networks"}
+ESTIMATOR = {"_fit", "_validation", "networks"}
 MAY_IMPORT = {
     "functional": set(),
     "augmentations": {"functional"},
@@ -37,15 +37,17 @@ MAY_IMPORT = {
     "_gaps": {"_device", "functional"},
     "_training": {"_device", "_warnings"},
     "_fit": {"_device", "_warnings"},
-    "_base": ENGINE
-    | {"_fit", "_training", "_versions", "_warnings", "functional", "nn"},
+    "_base": ENGINE | {"_fit", "_training", "_versions", "_warnings", "functional"},
+    "_spectral": {"_base", "_device", "_warnings", "functional", "nn"},
     "preprocessing": ENGINE | {"_fit", "_versions", "functional", "nn"},
-    "encoders": ESTIMATOR | {"augmentations", "objectives"},
-    "tokenizers": ESTIMATOR | {"augmentations", "objectives", "quantizers"},
-    "autoencoders": ESTIMATOR | {"_device"},
-    "classifiers": ESTIMATOR | {"_device", "_training", "encoders"},
-    "fcn": ESTIMATOR | {"_device", "functional"},
-    "samplers": ESTIMATOR | {"_device", "_gaps", "functional"},
+    "encoders": ESTIMATOR | {"_spectral", "augmentations", "objectives"},
+    "tokenizers": ESTIMATOR
+    | {"_base", "_spectral", "augmentations", "objectives", "quantizers"},
+    "autoencoders": ESTIMATOR | {"_base", "_device", "_spectral"},
+    "classifiers": ESTIMATOR
+    | {"_base", "_device", "_spectral", "_training", "encoders"},
+    "fcn": ESTIMATOR | {"_base", "_device", "functional"},
+    "samplers": ESTIMATOR | {"_base", "_device", "_gaps", "functional"},
     "metrics": ENGINE | {"_inputs", "_warnings", "functional"},
     "plotting": ENGINE | {"augmentations", "functional", "metrics"},
     "__init__": {

@@ -358,5 +358,9 @@ def test_amp_trains():
 
 
 def test_verbose_prints_epochs(capsys):
-    tiny_tokenizer(verbose=1).fit(waves()[0])
-    assert "train_loss" in capsys.readouterr().out
+    tiny_tokenizer(verbose=1, early_stopping=True).fit(waves()[0])
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header.split() == ["epoch", "train_loss", "valid_loss", "seconds"]
+    assert [row.split()[:3] for row in rows] == [["1", "of", "2"], ["2", "of", "2"]]
+    assert max(map(len, rows)) < 80
+    assert not any("\x1b" in row for row in rows)  # no colors in a file

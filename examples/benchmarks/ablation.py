@@ -26,7 +26,7 @@ from sklearn.model_selection import (
     cross_val_score,
 )
 
-from sktsrep import SSLEncoder, SSLVQTokenizer, _base
+from sktsrep import SSLEncoder, SSLVQTokenizer
 from sktsrep.augmentations import time_shift
 from sktsrep.functional import limited_shape, resolve_frames
 from sktsrep.nn import Encoder, SpectralEncoder
@@ -160,10 +160,10 @@ def poorer(arm):
     """
     if arm.endswith("parts only"):
         no_logarithms = partial(SpectralEncoder, log_weight=0.0)
-        return mock.patch.object(_base, "SpectralEncoder", no_logarithms)
+        return mock.patch.object(_spectral, "SpectralEncoder", no_logarithms)
     if arm.endswith("shared shape whole"):
         no_limit = partial(limited_shape, limit=math.inf)
-        return mock.patch.object(_base, "limited_shape", no_limit)
+        return mock.patch.object(_spectral, "limited_shape", no_limit)
     return nullcontext()
 
 

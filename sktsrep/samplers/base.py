@@ -188,6 +188,38 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         X = X if names is None else pd.DataFrame(X, columns=names)
         return self.tokenizer_.encode(X)
 
+    def fit_resample(self, X, y, random_state=None):
+        """Fit, and add new series of the rarer classes until all are equally frequent.
+
+        This is the interface of imbalanced-learn, so that a sampler can stand in its
+        pipelines. A ``guidance_scale`` of about 2 serves rare classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_timepoints) or (n_samples, n_channels, \
+                n_timepoints)
+            Series (whatever the tokenizer takes).
+        y : array-like of shape (n_samples,)
+            Class labels.
+        random_state : int, RandomState instance, Generator or None, default=None
+            Decides the samples; None takes the estimator's.
+
+        Returns
+        -------
+        X_resampled : ndarray
+            The series, and the new ones after them.
+        y_resampled : ndarray of shape (n_resampled,)
+            Their classes.
+        """
+        self.fit(X, y)
+        X, y = np.asarray(X), np.asarray(y)
+        _, counts = np.unique(y, return_counts=True)
+        y_new = np.repeat(self.classes_, counts.max() - counts)
+        if len(y_new) == 0:
+            return X, y
+        X_new = self.sample(len(y_new), y_new, random_state)
+        return np.concatenate([X, X_new]), np.concatenate([y, y_new])
+
     # ------------------------------------------------------------------ sampling
 
     def sample(self, n_samples=1, y=None, random_state=None):
@@ -291,9 +323,8 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         """Class indices of samples, drawn where ``y`` is None."""
         if y is None and len(self.classes_):
             prior = torch.from_numpy(self.class_prior_)
-            return torch.multinomial(
-                prior, n_samples, True, generator=generator
-            ).numpy()
+            drawn = torch.multinomial(prior, n_samples, True, generator=generator)
+            return drawn.numpy()
         return self._given_classes(n_samples, y)
 
     def _given_classes(self, n_samples, y):

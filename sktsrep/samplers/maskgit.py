@@ -4,6 +4,7 @@ import functools
 from numbers import Integral, Real
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -250,7 +251,17 @@ class MaskGITSampler(TokenSampler):
         tokens, masks = rows.permute(2, 1, 0, 3).numpy()
         return tokens, masks.astype(bool)
 
-    def impute(self, X, mask=None, y=None, *, n_candidates=8, random_state=None):
+    def impute(
+        self,
+        X,
+        mask=None,
+        y=None,
+        *,
+        n_candidates=8,
+        n_draws=1,
+        return_std=False,
+        random_state=None,
+    ):
         """Fill in missing parts of series with parts that fit the rest.
 
         Tokens whose stretch of time holds a missing value are sampled given the
@@ -269,40 +280,61 @@ class MaskGITSampler(TokenSampler):
             Draws per series, among which the one closest to its known values is kept.
             Where a channel is missing, the other channels count in this choice only,
             because a token stands for all channels.
-        random_state : int, RandomState instance or None, default=None
+        n_draws : int, default=1
+            Fillings whose mean is given. One is a way in which the series may go on;
+            the mean of several has a smaller squared error, but is too smooth.
+        return_std : bool, default=False
+            Whether to also give the standard deviation of the fillings, 0 where values
+            are known; needs ``n_draws`` of at least 2.
+        random_state : int, RandomState instance, Generator or None, default=None
             Decides the filling; None takes the estimator's.
 
         Returns
         -------
-        ndarray
-            The series; values that are not missing are exactly those given.
+        filled : ndarray or DataFrame
+            The series; values that are not missing are exactly those given. A data
+            frame where ``X`` is one.
+        std : ndarray or DataFrame of the same shape
+            Only with ``return_std``.
 
         Notes
         -----
-        The filling is a draw, one of the ways in which a series may go on: for the
-        least squared error average several. It is no closer than tokens tell: through
-        gaps of a few timepoints in smooth series, straight lines are closer.
+        Fillings are no closer than tokens tell: through gaps of a few timepoints in
+        smooth series, straight lines are closer.
         """
         self._check_series("impute")
         if y is None:
             self._check_class_free("impute")
         self._check_guidance()
         check_positive_int(n_candidates, "n_candidates")
+        check_positive_int(n_draws, "n_draws")
+        if return_std and n_draws < 2:
+            raise ValueError("return_std=True needs n_draws of at least 2.")
+        frame = X if isinstance(X, pd.DataFrame) else None
         X = validate_series(self, X, reset=False, allow_nan=True)
         mask = np.isnan(X) if mask is None else check_mask(mask, X)
         classes = self._given_classes(len(X), y)
-        filled = np.array(X)
+        filled, std = np.array(X), np.zeros_like(X)
         rows = np.flatnonzero(mask.reshape(len(X), -1).any(axis=1))
         if len(rows):
+            _, generator = self._generators(random_state)
             series = X[rows], mask[rows], classes[rows]
-            filled[rows] = self._fill(*series, n_candidates, random_state)
-        return filled
+            draws = [
+                self._fill(*series, n_candidates, generator) for _ in range(n_draws)
+            ]
+            filled[rows] = draws[0] if n_draws == 1 else np.mean(draws, axis=0)
+            # A mean of equal numbers is off by rounding.
+            filled[~mask], std[rows] = X[~mask], np.std(draws, axis=0)
+            std[~mask] = 0
+        if frame is not None:
+            axes = {"index": frame.index, "columns": frame.columns}
+            filled, std = (pd.DataFrame(part, **axes) for part in (filled, std))
+        return (filled, std) if return_std else filled
 
-    def _fill(self, X, mask, classes, n_candidates, random_state):
+    def _fill(self, X, mask, classes, n_candidates, generator):
         """Series without their gaps; each of those given has one."""
         X = interpolate(X, mask)
         tokens, unknown = self._encode(X), self._unknown_tokens(mask)
-        _, generator = self._generators(random_state)
         draw = functools.partial(self._generate, generator=generator)
         draws = [
             self._apply_in_chunks(draw, tokens, unknown, classes)
