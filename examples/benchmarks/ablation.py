@@ -26,7 +26,7 @@ from sklearn.model_selection import (
     cross_val_score,
 )
 
-from sktsrep import SSLEncoder, SSLVQTokenizer
+from sktsrep import SSLEncoder, SSLVQTokenizer, _spectral
 from sktsrep.augmentations import time_shift
 from sktsrep.functional import limited_shape, resolve_frames
 from sktsrep.nn import Encoder, SpectralEncoder
