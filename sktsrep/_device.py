@@ -1,5 +1,6 @@
 """Devices, seeds, and inference in chunks: what needs torch but no training."""
 
+import atexit
 import os
 import threading
 from contextlib import ExitStack, contextmanager
@@ -15,6 +16,7 @@ __all__ = [
     "apply_in_chunks",
     "as_series",
     "available_device",
+    "end_with_interpreter",
     "isolated_random_state",
     "make_generators",
     "random_seed",
@@ -130,6 +132,27 @@ def _renew_lock():
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_lock)
 
+_EXITING = threading.Event()
+_BORROWERS = set()  # threads that train, or wait for it
+
+
+@atexit.register
+def _end_trainings():
+    """Ask a training in a daemon thread to end, and wait for it.
+
+    An interpreter that ends would stop the thread inside torch, which then aborts.
+    """
+    borrowers = list(_BORROWERS - {threading.current_thread()})
+    _EXITING.set()
+    for thread in borrowers:
+        thread.join(timeout=10)
+
+
+def end_with_interpreter():
+    """Leave the thread, between two steps, where the interpreter is about to end."""
+    if _EXITING.is_set():
+        raise SystemExit
+
 
 @contextmanager
 def isolated_random_state(seed, device):
@@ -140,7 +163,12 @@ def isolated_random_state(seed, device):
     default dtype is one for all threads, too: within the block it is float32.
     """
     cuda = [device] if device.type == "cuda" else []
-    with _GENERATORS, ExitStack() as stack:
+    thread = threading.current_thread()
+    with ExitStack() as stack:
+        if thread not in _BORROWERS:  # blocks may be nested
+            _BORROWERS.add(thread)
+            stack.callback(_BORROWERS.discard, thread)
+        stack.enter_context(_GENERATORS)
         stack.enter_context(torch.random.fork_rng(devices=cuda))
         stack.callback(torch.set_default_dtype, torch.get_default_dtype())
         torch.set_default_dtype(torch.float32)

@@ -25,7 +25,7 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import TensorDataset
 
-from sktsrep._device import isolated_random_state
+from sktsrep._device import end_with_interpreter, isolated_random_state
 from sktsrep._warnings import warn_user
 
 __all__ = [
@@ -140,6 +140,7 @@ class SeriesNet(skorch.NeuralNet):
         terms = []
         with nullcontext() if training else self._validation_draws():
             for batch in iterator:
+                end_with_interpreter()
                 self.notify("on_batch_begin", batch=batch, training=training)
                 step = step_fn(batch, **fit_params)
                 terms.append(

@@ -11,12 +11,18 @@ from sktsrep._base import ScoreSamplesMixin
 from sktsrep._fit import training_fit
 from sktsrep._spectral import SpectralEstimator
 from sktsrep._validation import validate_series, validate_tokens
+from sktsrep._warnings import warn_user
 from sktsrep.augmentations import resolve_augmentations
 from sktsrep.networks import Autoencoder
 from sktsrep.objectives import OBJECTIVES, Objective, resolve_objective
 from sktsrep.quantizers import QUANTIZERS, Quantizer, resolve_quantizer
 
 __all__ = ["SSLVQTokenizer"]
+
+
+# Held-out series of data that is large enough have errors at most this many times as
+# large.
+_OVERFITTED = 3.0
 
 
 def _gives_tokens(tokenizer):
@@ -272,10 +278,28 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         )
         self._train(make_network, [series])
         self._warn_if_collapsed()
+        self._warn_if_overfitted()
         module = self._module
         self.codebook_ = module.quantizer.codebook.detach().cpu().numpy().copy()
         self.token_shape_ = (module.encoder.sizes[-1], module.quantizer.depth)
         return self
+
+    def _warn_if_overfitted(self):
+        """Warn when held-out series are reconstructed far worse than others."""
+        history = self.history_
+        if "valid_time_loss" not in history:
+            return
+        best = history.loc[history["valid_loss"].idxmin()]
+        held_out, trained = best["valid_time_loss"], best["time_loss"]
+        if held_out > _OVERFITTED * trained:
+            warn_user(
+                "The tokenizer over-fits: the reconstruction error of held-out series "
+                f"is {held_out:.3g}, that of the others {trained:.3g} (1 is the "
+                "variance). Try more series or shorter windows with overlap, "
+                "shift_probability=1, a smaller hidden_dim or quantizer, or fewer "
+                "epochs.",
+                UserWarning,
+            )
 
     @property
     def _n_tokens(self):

@@ -3,6 +3,8 @@
 import copy
 import os
 import pickle
+import subprocess
+import sys
 import threading
 import warnings
 
@@ -467,3 +469,20 @@ def test_random_states_that_go_on():
     for state in (np.random.RandomState(0), np.random.default_rng(0)):
         first, second = (sampler.sample_tokens(9, random_state=state) for _ in range(2))
         assert (first != second).any()
+
+
+TRAINING_AT_EXIT = """
+import threading, time
+import numpy as np
+from sktsrep import SSLEncoder
+
+encoder = SSLEncoder(hidden_dim=8, n_blocks=1, max_epochs=10**6, device="cpu")
+X = np.sin(np.linspace(0, 9, 32) + np.arange(16)[:, None])
+threading.Thread(target=encoder.fit, args=(X,), daemon=True).start()
+time.sleep(1)
+"""
+
+
+def test_an_interpreter_may_end_during_a_training():
+    done = subprocess.run([sys.executable, "-c", TRAINING_AT_EXIT], timeout=120)
+    assert done.returncode == 0

@@ -42,7 +42,14 @@ MAY_IMPORT = {
     "preprocessing": ENGINE | {"_fit", "_versions", "functional", "nn"},
     "encoders": ESTIMATOR | {"_spectral", "augmentations", "objectives"},
     "tokenizers": ESTIMATOR
-    | {"_base", "_spectral", "augmentations", "objectives", "quantizers"},
+    | {
+        "_base",
+        "_spectral",
+        "_warnings",
+        "augmentations",
+        "objectives",
+        "quantizers",
+    },
     "autoencoders": ESTIMATOR | {"_base", "_device", "_spectral"},
     "classifiers": ESTIMATOR
     | {"_base", "_device", "_spectral", "_training", "encoders"},

@@ -253,3 +253,15 @@ def test_reconstructs_what_tells_series_of_a_common_shape_apart():
     decoded = tokenizer.reconstruct(common + differences[80:]) - common
     error = np.square(decoded - differences[80:]).mean() / differences.var()
     assert error < 0.5  # the common shape alone has 1
+
+
+def test_over_fitting_is_said_where_series_are_held_out():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(24, 50))
+    params = {"hidden_dim": 32, "max_epochs": 150, "lr": 5e-3, "ssl": None}
+    params |= {"early_stopping": 150, "validation_fraction": 0.3, "max_tokens": 32}
+    params |= {"shift_probability": 0, "quantizer": EMACodebook(128, dim=16)}
+    tokenizer = tiny_tokenizer(**params)
+    with pytest.warns(UserWarning, match="over-fits: the reconstruction error"):
+        tokenizer.fit(noise)
+    assert "valid_time_loss" in tokenizer.history_
