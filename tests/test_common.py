@@ -38,16 +38,17 @@ from sktsrep._spectral import SpectralEstimator
 from sktsrep.objectives import VIbCReg
 from sktsrep.samplers import TokenSampler
 
+SHORT = {"max_epochs": 1}
 ESTIMATORS = [
     STFTTransformer(device="cpu"),
     STFTTransformer(device="cpu", flatten=True),
-    tiny_tokenizer(),
-    tiny_tokenizer(ssl=None, output="tokens"),
-    tiny_sampler(tiny_tokenizer(ssl=None)),
-    tiny_autoregressive(tiny_tokenizer(ssl=None)),
-    tiny_encoder(),
-    tiny_vae(),
-    tiny_classifier(),
+    tiny_tokenizer(**SHORT),
+    tiny_tokenizer(ssl=None, output="tokens", **SHORT),
+    tiny_sampler(tiny_tokenizer(ssl=None, **SHORT), **SHORT),
+    tiny_autoregressive(tiny_tokenizer(ssl=None, **SHORT), **SHORT),
+    tiny_encoder(**SHORT),
+    tiny_vae(**SHORT),
+    tiny_classifier(tiny_encoder(**SHORT)),  # scikit-learn checks that it learns
     tiny_fcn(),
 ]
 PUBLIC = [getattr(sktsrep, name) for name in sktsrep.__all__ if name[0].isupper()]

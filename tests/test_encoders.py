@@ -75,7 +75,7 @@ FREE_CODES = {"ssl_weight": 1e3, "quantizer": EMACodebook(8, 4, commitment_weigh
 )
 def test_collapse_warns(make, params):
     X, _ = waves()
-    strong = {"max_epochs": 50, "lr": 1e-2, "augmentations": "slice"}
+    strong = {"max_epochs": 30, "lr": 3e-2, "augmentations": "slice"}
     estimator = make(ssl=pull_everything_together(), **strong, **params)
     with pytest.warns(ConvergenceWarning, match="embeddings collapsed") as caught:
         estimator.fit(X)

@@ -152,7 +152,9 @@ class ObjectiveNetwork(nn.Module):
 
     ``forward(z, z_prime, view, view_prime)`` takes two feature maps (batch, n_channels,
     time) and the views that they came from. It returns the arguments of the
-    objective's ``terms`` as a tuple.
+    objective's ``terms`` as a tuple. What it stores there should depend on
+    ``self.training``: there are passes in evaluation mode, on held-out series and after
+    the last step.
     """
 
     def start(self, encoder: nn.Module) -> None:

@@ -1,6 +1,7 @@
 """Display of embeddings in two dimensions."""
 
 import numpy as np
+import torch
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from sklearn.utils.validation import check_consistent_length, check_random_state
@@ -314,8 +315,12 @@ def _reduce(X, method, random_state):
         )
     name, make = _REDUCERS[method]
     reducer = make(len(X), random_state)
-    with np.errstate(invalid="ignore"):  # no variance to take shares of
-        points = np.asarray(reducer.fit_transform(X))
+    n_threads = torch.get_num_threads()
+    try:
+        with np.errstate(invalid="ignore"):  # no variance to take shares of
+            points = np.asarray(reducer.fit_transform(X))
+    finally:
+        torch.set_num_threads(n_threads)  # numba, under UMAP, changes torch's threads
     names = [f"{name} {axis}" for axis in (1, 2)]
     if method == "pca":
         shares = np.nan_to_num(reducer.explained_variance_ratio_)
