@@ -210,7 +210,7 @@ def apply_in_chunks(function, device, *rows, dtype=None):
     *rows : ndarray or Tensor
         As many rows each.
     dtype : torch.dtype, default=None
-        Of the result; None keeps that of the function.
+        Type of the result; None keeps that of the function.
 
     Returns
     -------

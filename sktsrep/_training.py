@@ -376,7 +376,7 @@ def train(
         )
         net.n_total_steps_ = n_steps
         net.initialize()
-        network.start(*training.tensors)
+        network.start(training.tensors[0])
         if n_epochs:
             _fit_epochs(net, training, keep_interrupted)
         _check_finite(net, training)

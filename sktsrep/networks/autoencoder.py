@@ -77,7 +77,7 @@ class Autoencoder(TrainingModule):
             self.joint_embedding = objective.make_network(self.encoder, dim)
         self.monitor = EmbeddingMonitor(POOL_SIZE * dim)
 
-    def start(self, x: Tensor) -> None:  # type: ignore[override]
+    def start(self, x: Tensor) -> None:
         """Take what encoder, objective and quantizer need from the data."""
         self.encoder.start(x)
         if self.joint_embedding is not None:

@@ -12,8 +12,11 @@ class TrainingModule(nn.Module):
     recorded.
     """
 
-    def start(self, *data: Tensor) -> None:
-        """Set what depends on the training data, such as a codebook, before a step."""
+    def start(self, x: Tensor) -> None:
+        """Set what depends on data, such as a codebook, before the first step.
+
+        ``x`` is the first argument of ``forward``, for the whole training data.
+        """
 
     def after_step(self, progress: float) -> None:
         """Update what has no gradient; ``progress`` runs from 0 to 1."""

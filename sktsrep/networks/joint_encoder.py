@@ -48,7 +48,7 @@ class JointEncoder(TrainingModule):
         self.joint_embedding = objective.make_network(self.encoder, latent_dim)
         self.monitor = EmbeddingMonitor(POOL_SIZE * latent_dim)
 
-    def start(self, x: Tensor) -> None:  # type: ignore[override]
+    def start(self, x: Tensor) -> None:
         """Take what the encoder and the objective's network need from the data."""
         self.encoder.start(x)
         self.joint_embedding.start(self.encoder)

@@ -58,7 +58,7 @@ class VariationalAutoencoder(TrainingModule):
         self.log_variance = nn.Parameter(torch.zeros(()))
         self.monitor = EmbeddingMonitor(latent_dim)
 
-    def start(self, x: Tensor) -> None:  # type: ignore[override]
+    def start(self, x: Tensor) -> None:
         """Take what the encoder needs from the data."""
         self.encoder.start(x)
 

@@ -88,7 +88,7 @@ class ResidualQuantizer(QuantizerModule):
         rest, z_q, levels = z, torch.zeros_like(z), []
         terms: dict[str, Tensor] = {}
         for i, quantizer in enumerate(self.quantizers):
-            code, tokens, losses = quantizer(rest)
+            code, tokens, losses = quantizer.quantize(rest)
             code = code.detach()
             z_q = z_q + torch.where(i < used, code, 0)
             rest = rest - code
