@@ -24,6 +24,7 @@ from sktsrep._device import (
     to_tensor,
 )
 from sktsrep._fit import is_nested_fit
+from sktsrep._holdout import held_out_rows, n_held_out
 from sktsrep._training import FitProgress, check_callbacks, resolve_epochs, train
 from sktsrep._validation import validate_series
 from sktsrep._versions import VersionedMixin
@@ -61,7 +62,11 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean", Interval(Integral, 1, None, closed="left")],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "validation_fraction": [
+            Interval(Real, 0, 1, closed="neither"),
+            StrOptions({"auto"}),
+            None,
+        ],
         "amp": ["boolean"],
         "compile": ["boolean"],
         "device": [str, torch.device],
@@ -78,7 +83,7 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
         lr=1e-3,
         weight_decay=1e-4,
         early_stopping=False,
-        validation_fraction=0.1,
+        validation_fraction="auto",
         amp=False,
         compile=False,
         device="auto",
@@ -118,36 +123,10 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
         return _PATIENCE if is_flag else self.early_stopping
 
     def _n_validation(self, n_samples):
-        """Number of series to hold out, 0 without early stopping."""
-        if not self.early_stopping:
-            return 0
-        n_valid = max(1, round(self.validation_fraction * n_samples))
-        if n_valid >= n_samples:
-            raise ValueError(
-                f"With n_samples={n_samples} and validation_fraction="
-                f"{self.validation_fraction}, the resulting train set will be empty."
-            )
-        return n_valid
-
-    def _held_out_rows(self, n_samples, labels=None):
-        """Random rows that early stopping looks at; stratified where there are labels.
-
-        A class with a single series stays in the training part.
-        """
-        n_valid = self._n_validation(n_samples)
-        rng = np.random.RandomState(random_seed(self.random_state))
-        order = rng.permutation(n_samples)
-        if labels is None or not n_valid:
-            return order[:n_valid]
-        # Rows ordered by their rank within the class, as a share of the class: any
-        # beginning of that order has the classes in equal shares.
-        position = np.empty(n_samples)
-        for label in np.unique(labels):
-            rows = order[labels[order] == label]
-            position[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
-            position[rows[-1]] = np.inf  # one of each class is trained on
-        order = order[np.argsort(position[order], kind="stable")]
-        return order[: min(n_valid, int(np.isfinite(position).sum()))]
+        """Number of series to hold out; fails where none would be left."""
+        return n_held_out(
+            n_samples, self.validation_fraction, bool(self.early_stopping)
+        )
 
     @property
     def history_(self):
@@ -160,6 +139,7 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
         self,
         make_network,
         tensors,
+        X,
         *,
         labels=None,
         subcontext=None,
@@ -168,12 +148,13 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
     ):
         """Train a network; set ``net_``, ``history_`` and ``n_iter_``.
 
-        ``labels`` stratify what early stopping holds out. ``subcontext`` opens
+        ``X`` and ``labels`` decide what is held out. ``subcontext`` opens
         scikit-learn's callback context where the training is one of several tasks of
         the fit.
         """
-        held_out = self._held_out_rows(len(tensors[0]), labels)
-        n_batches = math.ceil((len(tensors[0]) - len(held_out)) / self.batch_size)
+        rng = np.random.RandomState(random_seed(self.random_state))
+        held_out = held_out_rows(X, self._n_validation(len(X)), rng, labels)
+        n_batches = math.ceil((len(X) - len(held_out)) / self.batch_size)
         n_epochs = resolve_epochs(self.max_epochs, self._auto_steps, n_batches)
         open_context = subcontext or self._init_callback_context
         context = open_context(max_subtasks=n_epochs)

@@ -54,7 +54,7 @@ class SpectralEstimator(
         lr=1e-3,
         weight_decay=1e-4,
         early_stopping=False,
-        validation_fraction=0.1,
+        validation_fraction="auto",
         amp=False,
         compile=False,
         device="auto",

@@ -316,7 +316,7 @@ def train(
     lr, weight_decay : float
         Settings of AdamW. The learning rate falls to zero on a cosine.
     held_out : sequence of int
-        Rows that early stopping looks at and that are not trained on.
+        Rows that are not trained on, for "valid_loss" and early stopping.
     patience : int or None
         Epochs without a lower loss of the held-out samples before training stops with
         the best weights; None trains to the end.

@@ -22,7 +22,7 @@ __all__ = ["SSLVQTokenizer"]
 
 # Held-out series of data that is large enough have errors at most this many times as
 # large.
-_OVERFITTED = 3.0
+_OVERFITTED = 2.0
 
 
 def _gives_tokens(tokenizer):
@@ -99,11 +99,14 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
     weight_decay : float, default=1e-4
         Weight decay of AdamW; a codebook has none.
     early_stopping : bool or int, default=False
-        Whether to hold out some series and stop when their loss no longer falls, with
-        the best weights. An int is the number of epochs to wait; True waits 10.
-    validation_fraction : float, default=0.1
-        Share of series held out for it. Self-supervised losses compare the series of a
-        batch with each other, so hold out a few dozen.
+        Whether to stop when the loss of held-out series no longer falls, with the best
+        weights. An int is the number of epochs to wait; True waits 10.
+    validation_fraction : float, "auto" or None, default="auto"
+        Share of series that are held out of the training; ``history_`` has their loss
+        as ``valid_loss``. "auto" is 0.1 with early stopping. Without it, "auto" holds
+        out 5 % of 300 series or more, at most 64, and none of fewer. None holds out
+        none. Self-supervised losses compare the series of a batch with each other, so
+        hold out a few dozen.
     amp : bool, default=False
         Whether forward passes run in bfloat16 where torch deems it safe.
     compile : bool, default=False
@@ -201,7 +204,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         lr=1e-3,
         weight_decay=1e-4,
         early_stopping=False,
-        validation_fraction=0.1,
+        validation_fraction="auto",
         amp=False,
         compile=False,
         device="auto",
@@ -276,7 +279,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
             augmented_weight=self.augmented_weight,
             shift_probability=self.shift_probability,
         )
-        self._train(make_network, [series])
+        self._train(make_network, [series], X)
         self._warn_if_collapsed()
         self._warn_if_overfitted()
         module = self._module
@@ -289,8 +292,9 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         history = self.history_
         if "valid_time_loss" not in history:
             return
-        best = history.loc[history["valid_loss"].idxmin()]
-        held_out, trained = best["valid_time_loss"], best["time_loss"]
+        last = len(history) - 1
+        kept = history["valid_loss"].argmin() if self.early_stopping else last
+        held_out, trained = history[["valid_time_loss", "time_loss"]].iloc[kept]
         if held_out > _OVERFITTED * trained:
             warn_user(
                 "The tokenizer over-fits: the reconstruction error of held-out series "

@@ -30,6 +30,7 @@ from skorch.callbacks import Callback
 
 import sktsrep
 from sktsrep import STFTTransformer
+from sktsrep._holdout import held_out_rows
 from sktsrep.metrics import evaluate_representation
 
 # ----------------------------------------------------------------------- extreme values
@@ -432,8 +433,7 @@ def test_a_rare_class_is_never_held_out_whole(maker):
 
 def test_held_out_rows_have_the_classes_in_equal_shares():
     labels = np.repeat([0, 1, 2], [60, 30, 1])
-    model = tiny_fcn(early_stopping=True, validation_fraction=0.2)
-    rows = model._held_out_rows(91, labels)
+    rows = held_out_rows(np.zeros((91, 8)), 18, np.random.RandomState(0), labels)
     assert len(set(rows)) == 18
     assert np.bincount(labels[rows], minlength=3).tolist() == [12, 6, 0]
 

@@ -35,9 +35,11 @@ MAY_IMPORT = {
     "_validation": {"_axes", "_inputs"},
     "_device": {"_config", "_warnings"},
     "_gaps": {"_device", "functional"},
+    "_holdout": set(),
     "_training": {"_device", "_warnings"},
     "_fit": {"_device", "_warnings"},
-    "_base": ENGINE | {"_fit", "_training", "_versions", "_warnings", "functional"},
+    "_base": ENGINE
+    | {"_fit", "_holdout", "_training", "_versions", "_warnings", "functional"},
     "_spectral": {"_base", "_device", "_warnings", "functional", "nn"},
     "preprocessing": ENGINE | {"_fit", "_versions", "functional", "nn"},
     "encoders": ESTIMATOR | {"_spectral", "augmentations", "objectives"},

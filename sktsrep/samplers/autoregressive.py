@@ -59,11 +59,14 @@ class AutoregressiveSampler(TokenSampler):
     weight_decay : float, default=1e-2
         Weight decay of AdamW; a codebook has none.
     early_stopping : bool or int, default=False
-        Whether to hold out some series and stop when their loss no longer falls, with
-        the best weights. An int is the number of epochs to wait; True waits 10.
-    validation_fraction : float, default=0.1
-        Share of series held out for it. Self-supervised losses compare the series of a
-        batch with each other, so hold out a few dozen.
+        Whether to stop when the loss of held-out series no longer falls, with the best
+        weights. An int is the number of epochs to wait; True waits 10.
+    validation_fraction : float, "auto" or None, default="auto"
+        Share of series that are held out of the training; ``history_`` has their loss
+        as ``valid_loss``. "auto" is 0.1 with early stopping. Without it, "auto" holds
+        out 5 % of 300 series or more, at most 64, and none of fewer. None holds out
+        none. Self-supervised losses compare the series of a batch with each other, so
+        hold out a few dozen.
     amp : bool, default=False
         Whether forward passes run in bfloat16 where torch deems it safe.
     compile : bool, default=False
@@ -151,7 +154,7 @@ class AutoregressiveSampler(TokenSampler):
         lr=1e-3,
         weight_decay=1e-2,
         early_stopping=False,
-        validation_fraction=0.1,
+        validation_fraction="auto",
         amp=False,
         compile=False,
         device="auto",

@@ -61,7 +61,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         lr=1e-3,
         weight_decay=1e-2,
         early_stopping=False,
-        validation_fraction=0.1,
+        validation_fraction="auto",
         amp=False,
         compile=False,
         device="auto",
@@ -124,9 +124,9 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
                 f"{self.hidden_dim} instead."
             )
         device = resolve_device(self.device)
-        n_samples = len(validate_series(self, X, reset=True))
-        classes = self._fit_classes(y, n_samples)
-        self._n_validation(n_samples)
+        series = validate_series(self, X, reset=True)
+        classes = self._fit_classes(y, len(series))
+        self._n_validation(len(series))
         context = self._init_callback_context(max_subtasks=2)
         context.call_on_fit_task_begin(estimator=self)
         tokens = self._fit_tokens(X, context.subcontext("tokenizer"))
@@ -145,7 +145,8 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         self._train(
             make_network,
             to_device(device, tokens, classes),
-            labels=classes,
+            series,
+            labels=classes if len(self.classes_) else None,
             subcontext=functools.partial(context.subcontext, "prior"),
         )
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes={})

@@ -1,0 +1,121 @@
+"""Which series are held out of a training."""
+
+import numpy as np
+
+__all__ = ["held_out_rows", "n_held_out"]
+
+# Share of series that early stopping looks at.
+_SHARE_TO_STOP = 0.1
+
+# Without early stopping, a few series are watched where they are not missed.
+_WATCHED_SHARE = 0.05
+_WATCHED_FROM = 300
+_MOST_WATCHED = 64
+
+# Pairs of rows that tell whether windows overlap.
+_N_PAIRS = 16
+
+
+def n_held_out(n_samples, share, early_stopping):
+    """Find the number of series to hold out.
+
+    Parameters
+    ----------
+    n_samples : int
+        Series to train on and to hold out.
+    share : float, "auto" or None
+        As an estimator's ``validation_fraction``.
+    early_stopping : bool
+        Whether the training may stop early.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        When no series is left on one of the sides, and early stopping needs it.
+
+    Examples
+    --------
+    >>> [n_held_out(n, "auto", False) for n in (100, 300, 10_000)]
+    [0, 15, 64]
+    >>> n_held_out(100, "auto", True)
+    10
+    """
+    if share is None:
+        if early_stopping:
+            raise ValueError(
+                "early_stopping needs held-out series, so validation_fraction must "
+                "not be None."
+            )
+        return 0
+    if share == "auto" and not early_stopping:
+        if n_samples < _WATCHED_FROM:
+            return 0
+        return min(round(_WATCHED_SHARE * n_samples), _MOST_WATCHED)
+    share = _SHARE_TO_STOP if share == "auto" else share
+    n_valid = max(1, round(share * n_samples))
+    if n_valid >= n_samples:
+        raise ValueError(
+            f"With n_samples={n_samples} and validation_fraction={share}, the "
+            "resulting train set will be empty."
+        )
+    return n_valid
+
+
+def held_out_rows(X, n_valid, rng, labels=None):
+    """Choose the rows to hold out.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, ..., n_timepoints)
+        All series.
+    n_valid : int
+        How many to choose.
+    rng : RandomState
+        Source of random numbers.
+    labels : ndarray of shape (n_samples,), int, default=None
+        Classes, which are then chosen from in equal shares; one series of each is left.
+
+    Returns
+    -------
+    ndarray of int
+        Random rows; neighboring ones where windows overlap, because a window between
+        two others that it overlaps tells nothing new.
+    """
+    n_samples = len(X)
+    if n_valid and labels is None and _windows_overlap(X):
+        return rng.randint(n_samples - n_valid + 1) + np.arange(n_valid)
+    order = rng.permutation(n_samples)
+    if labels is None or not n_valid:
+        return order[:n_valid]
+    # Rows ordered by their rank within the class, as a share of the class: any
+    # beginning of that order has the classes in equal shares.
+    position = np.empty(n_samples)
+    for label in np.unique(labels):
+        rows = order[labels[order] == label]
+        position[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
+        position[rows[-1]] = np.inf  # one of each class is trained on
+    order = order[np.argsort(position[order], kind="stable")]
+    return order[: min(n_valid, int(np.isfinite(position).sum()))]
+
+
+def _windows_overlap(X):
+    """Whether most rows begin with what their predecessors end with."""
+    first = np.unique(np.linspace(0, len(X) - 2, _N_PAIRS).astype(np.int64))
+    n_overlapping = sum(_begins_with_end(X[i + 1], X[i]) for i in first if i >= 0)
+    return n_overlapping > len(first) / 2
+
+
+def _begins_with_end(then, now):
+    """Whether a series goes on after a part that is not constant of the one before."""
+    then, now = (np.reshape(x, (-1, x.shape[-1])) for x in (then, now))
+    starts = np.flatnonzero((now == then[:, :1]).all(axis=0))
+    for start in starts[starts > 0]:
+        end = now[:, start:]
+        is_constant = (end == end[:, :1]).all()
+        if not is_constant and np.array_equal(end, then[:, : end.shape[1]]):
+            return True
+    return False
