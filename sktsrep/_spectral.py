@@ -22,6 +22,10 @@ _LEAST_SPREAD = 1e-4
 _KEPT_RANK = 1 / 2
 _KEPT_SPREAD = 0.02
 
+# Series share mean and deviation if these differ by less than this share of the
+# deviation; files with few digits differ by 1e-4.
+_SHARED = 1e-2
+
 
 class SpectralEstimator(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEstimator
@@ -150,6 +154,7 @@ class SpectralEstimator(
         self._frames = self._resolve_frames(X.shape[1:])
         self._dtype = X.dtype
         low, high = self._fit_bounds(X) if X.ndim < 4 else (None, None)
+        self._fit_shared_moments(X)
         series = None
         for i, x in enumerate(self._tensor_chunks(X)):
             part = self._fit_whole_hops(x.to(device), low, high)
@@ -168,6 +173,37 @@ class SpectralEstimator(
             n_blocks=self.n_blocks,
         )
         return self._standardize_all(series), make_encoder
+
+    def _fit_shared_moments(self, X):
+        """Learn the mean and the deviation that all series share, if they do.
+
+        Archives standardize every series on its own. What is decoded then gets exactly
+        their moments.
+        """
+        self._shared_mean = self._shared_deviation = None
+        if X.ndim == 4:
+            return
+        chunks = (as_series(x).double() for x in self._tensor_chunks(X))
+        moments = [(x.mean(dim=2), x.std(dim=2, correction=0)) for x in chunks]
+        means, deviations = map(torch.cat, zip(*moments, strict=True))
+        usual = deviations.mean(dim=0)
+        if (usual <= 0).any():
+            return
+        if ((means - means.mean(dim=0)).abs() <= _SHARED * usual).all():
+            self._shared_mean = means.mean(dim=0).unsqueeze(1).numpy()
+            if ((deviations - usual).abs() <= _SHARED * usual).all():
+                self._shared_deviation = usual.unsqueeze(1).numpy()
+
+    def _share_moments(self, x):
+        """Give decoded series (n_samples, n_channels, time) what all series share."""
+        if self._shared_mean is None:
+            return x
+        x = x - x.mean(dim=2, keepdim=True)
+        if self._shared_deviation is not None:
+            deviation = x.std(dim=2, correction=0, keepdim=True)
+            shared = to_tensor(self._shared_deviation, x.device)
+            x = x * torch.where(deviation > 0, shared / deviation, 1.0)
+        return x + to_tensor(self._shared_mean, x.device)
 
     def _fit_scale(self, series):
         """Learn offset and scale, chunk by chunk in double precision."""
@@ -231,5 +267,6 @@ class SpectralEstimator(
         if len(self.sample_shape_) == 3:
             x = self._stft(x)(x)
         else:
-            x = x[..., : self.sample_shape_[-1]].reshape(len(x), *self.sample_shape_)
+            x = self._share_moments(x[..., : self.sample_shape_[-1]])
+            x = x.reshape(len(x), *self.sample_shape_)
         return x.numpy().astype(self._dtype, copy=False)

@@ -111,7 +111,7 @@ class Codebook(Quantizer):
 class EMACodebook(Codebook):
     """Codebook whose codes are moving averages of the vectors assigned to them [1]_.
 
-    The default. Training is stable without a learning rate for the codes.
+    Training is stable without a learning rate for the codes.
 
     Parameters
     ----------
@@ -279,16 +279,18 @@ class FSQ(Quantizer):
 class ResidualVQ(Quantizer):
     """Several codebooks, each on what the ones before have left over [1]_.
 
-    A place of the latent map has ``depth`` tokens, from coarse to fine, side by side in
-    the row of a series. The tokens of codebook ``i`` run from ``i * n_codes`` on, so
-    that a token tells its codebook.
+    The default. It reconstructs better than a single codebook, and its tokens tell
+    more. A place of the latent map has ``depth`` tokens, from coarse to fine, side by
+    side in the row of a series. The tokens of codebook ``i`` run from ``i * n_codes``
+    on, so that a token tells its codebook.
 
     Parameters
     ----------
-    depth : int, default=2
-        How many codebooks.
+    depth : int, default=8
+        How many codebooks. More of them reconstruct finer detail. Eight of 128 codes
+        do as well as four of 512, in less time.
     codebook : EMACodebook, GradientCodebook or None, default=None
-        What each of them is like; None is ``EMACodebook()``.
+        What each of them is like; None is ``EMACodebook(128)``.
     dropout : float, default=0.0
         Probability that a series is quantized, in training, by a random number of the
         first codebooks only. Coarse tokens then tell more, all tokens together less.
@@ -311,7 +313,7 @@ class ResidualVQ(Quantizer):
 
     def __init__(
         self,
-        depth: int = 2,
+        depth: int = 8,
         codebook: Codebook | None = None,
         dropout: float = 0.0,
     ) -> None:
@@ -321,7 +323,7 @@ class ResidualVQ(Quantizer):
 
     @property
     def _codebook(self) -> Codebook:
-        return EMACodebook() if self.codebook is None else self.codebook
+        return EMACodebook(128) if self.codebook is None else self.codebook
 
     @property
     def dim(self) -> int:  # type: ignore[override]

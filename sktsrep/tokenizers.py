@@ -3,17 +3,20 @@
 import functools
 from numbers import Real
 
+import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from sktsrep._base import ScoreSamplesMixin
+from sktsrep._base import SERIES_AT_ONCE, ScoreSamplesMixin
+from sktsrep._device import isolated_random_state, random_seed
 from sktsrep._fit import training_fit
 from sktsrep._spectral import SpectralEstimator
 from sktsrep._validation import validate_series, validate_tokens
 from sktsrep._warnings import warn_user
 from sktsrep.augmentations import resolve_augmentations
 from sktsrep.networks import Autoencoder
+from sktsrep.nn import WindowScaler
 from sktsrep.objectives import OBJECTIVES, Objective, resolve_objective
 from sktsrep.quantizers import QUANTIZERS, Quantizer, resolve_quantizer
 
@@ -47,10 +50,11 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         worse; ``augmentations``, ``ssl_weight`` and ``augmented_weight`` then do
         nothing.
     quantizer : {"ema_codebook", "fsq", "gradient_codebook", "residual_vq"} or \
-            Quantizer, default="ema_codebook"
+            Quantizer, default="residual_vq"
         What stands between encoder and decoder, by name or as an object of
         :mod:`sktsrep.quantizers`, whose parameters can be searched as
-        ``quantizer__...``.
+        ``quantizer__...``. The default gives a place eight tokens, from coarse to fine;
+        a single codebook gives shorter rows of tokens, and smoother series.
     output : {"embeddings", "tokens"}, default="embeddings"
         What ``transform`` gives: features for a probe, or tokens.
     level : {"all", "latent", "tokens"}, default="all"
@@ -125,7 +129,11 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
     net_ : SeriesNet
         The trained skorch net; ``net_.module_`` is the torch module.
     codebook_ : ndarray of shape (n_codes, dim)
-        The code of every token.
+        The code of every token but those of ``level_codebook_``.
+    level_codebook_ : ndarray of shape (n_codes, 2 * n_channels) or None
+        Where the level of series varies far more than what happens within them, as in
+        windows of a recording, their first place has tokens for mean and log deviation
+        of every channel: indices into this codebook. None elsewhere.
     token_shape_ : tuple of int
         Places, and tokens per place. A row of tokens holds the tokens of a place side
         by side; only a :class:`~sktsrep.quantizers.ResidualVQ` has more than one.
@@ -187,7 +195,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         self,
         ssl="vibcreg",
         *,
-        quantizer="ema_codebook",
+        quantizer="residual_vq",
         output="embeddings",
         level="all",
         augmentations="shift",
@@ -268,6 +276,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         augmentations = resolve_augmentations(self.augmentations)
         X = validate_series(self, X, reset=True)
         series, make_encoder = self._fit_series(X)
+        self._fit_windows(series, quantizer)
         make_network = functools.partial(
             Autoencoder,
             make_encoder=make_encoder,
@@ -284,8 +293,39 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         self._warn_if_overfitted()
         module = self._module
         self.codebook_ = module.quantizer.codebook.detach().cpu().numpy().copy()
-        self.token_shape_ = (module.encoder.sizes[-1], module.quantizer.depth)
+        n_places = module.encoder.sizes[-1] + self._windows.has_levels
+        self.token_shape_ = (n_places, module.quantizer.depth)
         return self
+
+    def _fit_windows(self, series, quantizer):
+        """Learn the scaler of windows; leave in standardized series what it leaves."""
+        with isolated_random_state(random_seed(self.random_state), series.device):
+            module = quantizer.make_module(len(series))
+            n_codes = module.n_codes // module.depth
+            self._windows = WindowScaler(series.shape[1], n_codes, module.depth)
+            self._windows.to(series.device).start(series)
+        for rows in series.split(SERIES_AT_ONCE):
+            rows.copy_(self._windows(rows)[0])
+        self.level_codebook_ = None
+        if self._windows.has_levels:
+            codebook = self._windows.quantizer.codebook
+            self.level_codebook_ = codebook.detach().cpu().numpy().copy()
+
+    def _prepare(self, x):
+        """What the scaler of windows leaves of standardized series."""
+        return self._scaled(x)[0]
+
+    def _scaled(self, x):
+        """Rest, tokens and features that the scaler of windows gives."""
+        series = super()._prepare(x)
+        windows = self._windows.to(series.device)
+        return *windows(series), windows.features(series)
+
+    def _decode(self, tokens):
+        """Standardized series from tokens on the net's device."""
+        n_levels = self.token_shape_[1] if self._windows.has_levels else 0
+        rest = self._module.decode_tokens(tokens[:, n_levels:])
+        return self._windows.to(rest.device).inverse(rest, tokens[:, :n_levels])
 
     def _warn_if_overfitted(self):
         """Warn when held-out series are reconstructed far worse than others."""
@@ -315,9 +355,10 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         if self.output == "tokens":
             return self._n_tokens
         encoder = self._module.encoder
+        n_features = encoder.n_latent_features + self._windows.n_features
         if self.level == "all":
-            return encoder.n_features + encoder.n_latent_features
-        return encoder.n_latent_features
+            return encoder.n_features + n_features
+        return n_features
 
     def transform(self, X):
         """Compute embeddings or tokens of series, as ``output`` says.
@@ -334,7 +375,13 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         """
         if self.output == "tokens":
             return self.encode(X)
-        return self._embed(lambda x: self._module.embed(x, self.level), X)
+        X = self._check(X)
+        dtype = getattr(torch, X.dtype.name)
+        return self._apply_in_chunks(self._summarize, X, dtype=dtype).numpy()
+
+    def _summarize(self, x):
+        rest, _, levels = self._scaled(x)
+        return torch.cat([self._module.embed(rest, self.level), levels], dim=1)
 
     def encode(self, X):
         """Encode series into tokens.
@@ -350,7 +397,11 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
             Indices into ``codebook_``.
         """
         X = self._check(X)
-        return self._apply(self._module.tokens, X)
+        return self._apply_in_chunks(self._tokens, X).numpy()
+
+    def _tokens(self, x):
+        rest, level_tokens, _ = self._scaled(x)
+        return torch.cat([level_tokens, self._module.tokens(rest)], dim=1)
 
     def decode(self, tokens):
         """Decode tokens into series.
@@ -367,8 +418,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         """
         check_is_fitted(self)
         tokens = validate_tokens(tokens, self._n_tokens, len(self.codebook_))
-        series = self._apply_in_chunks(self._module.decode_tokens, tokens)
-        return self._restore(series)
+        return self._restore(self._apply_in_chunks(self._decode, tokens))
 
     @available_if(_gives_tokens)
     def inverse_transform(self, X):
@@ -421,11 +471,14 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         For embeddings, search with the score of a probe.
         """
         X = self._check(X)
-        module = self._module
 
-        def squared_error(series):
-            decoded = module.decode_tokens(module.tokens(series))
-            return (decoded - series).square().mean(dim=(1, 2))
+        def squared_error(x):
+            decoded = self._decode(self._tokens(x))
+            return (
+                (decoded - super(SSLVQTokenizer, self)._prepare(x))
+                .square()
+                .mean(dim=(1, 2))
+            )
 
-        errors = self._apply(squared_error, X)
+        errors = self._apply_in_chunks(squared_error, X).numpy()
         return -(errors + self._clipped_away(X)) if X.ndim < 4 else -errors

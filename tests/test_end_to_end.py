@@ -12,6 +12,7 @@ from sktsrep import MaskGITSampler, SSLVQTokenizer, STFTTransformer
 
 SEEDED = {"device": "cpu", "random_state": 0}
 SMALL = {"hidden_dim": 32, "max_epochs": 150, "lr": 2e-3, **SEEDED}
+SMALL_PRIOR = {"hidden_dim": 64, "n_layers": 2, **SEEDED}
 
 pytestmark = pytest.mark.slow
 
@@ -48,7 +49,7 @@ def two_sample_accuracy(real, sampled):
 def test_samples_of_real_data(italy_power_demand):
     X_train, y_train, X_test, y_test = italy_power_demand
     sampler = MaskGITSampler(
-        SSLVQTokenizer(**SMALL), hidden_dim=64, n_layers=2, max_epochs=200, **SEEDED
+        SSLVQTokenizer(**SMALL), max_epochs=600, lr=2e-3, **SMALL_PRIOR
     )
     sampler.fit(X_train, y_train)
     sampled = sampler.sample(100)

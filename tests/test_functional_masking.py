@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
@@ -14,7 +13,6 @@ from tensors import generator, normal, seeds, small
 from sktsrep.functional import (
     MASK_SCHEDULES,
     mask_fraction,
-    masked_cross_entropy,
     n_masked_tokens,
     random_token_mask,
     remask,
@@ -84,23 +82,6 @@ def test_a_whole_number_of_masked_tokens_is_not_rounded_down():
     for step in range(1, 22):
         left = n_masked_tokens(step, 22, n_tokens, n_tokens, "linear")
         assert left == 22 - step
-
-
-@given(seed=seeds, n_tokens=small, n_codes=small)
-def test_masked_cross_entropy_is_the_mean_over_masked_places(seed, n_tokens, n_codes):
-    logits = normal(3, n_tokens, n_codes, seed=seed)
-    tokens = torch.randint(n_codes, (3, n_tokens), generator=generator(seed))
-    mask = random_token_mask(3, n_tokens, generator=generator(seed))
-    expected = F.cross_entropy(logits[mask], tokens[mask])
-    assert_allclose(masked_cross_entropy(logits, tokens, mask), expected, atol=1e-12)
-
-
-def test_masked_cross_entropy_gives_no_gradient_to_visible_places():
-    logits = normal(3, 5, 4).requires_grad_()
-    mask = random_token_mask(3, 5, generator=generator())
-    tokens = torch.zeros(3, 5, dtype=torch.int64)
-    masked_cross_entropy(logits, tokens, mask).backward()
-    assert torch.equal(logits.grad.abs().sum(dim=-1) > 0, mask)
 
 
 @given(seed=seeds, hidden=st.sets(st.integers(0, 5), max_size=5))

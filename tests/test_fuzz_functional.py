@@ -123,14 +123,6 @@ FUNCTIONS = {
         dict(progress=normal(b, t).sigmoid(), schedule=MASK_SCHEDULES[t % 5]),
         [(b, t)],
     ),
-    "masked_cross_entropy": lambda b, c, t: (
-        dict(
-            logits=normal(b, t, 4),
-            tokens=integers(4, b, t),
-            mask=torch.ones(b, t, dtype=torch.bool),
-        ),
-        [()],
-    ),
     "n_masked_tokens": lambda b, c, t: (
         dict(step=1, n_steps=t, n_start=integers(9, b), n_unknown=integers(9, b)),
         [(b,)],

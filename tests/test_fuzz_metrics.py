@@ -1,6 +1,7 @@
 """Metrics and displays on odd input: a finite result, or an error that helps."""
 
 import re
+from unittest import mock
 
 import matplotlib
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
 
 from sktsrep import metrics, plotting
+from sktsrep.metrics import _recurrent_judge
 
 matplotlib.use("Agg")
 
@@ -185,6 +187,12 @@ KNOWN = np.random.default_rng(0).normal(size=(12, 12))
 CLASSIFIER = KNeighborsClassifier(1).fit(KNOWN, np.arange(12) % 2)
 FEW = metrics.RandomConvolutionFeatures(2)
 
+
+def recurrent_score(X, Y):
+    with mock.patch.object(_recurrent_judge, "_N_STEPS", 3):
+        return metrics.discriminative_score(X, Y, protocol="timegan")
+
+
 OF_TWO = {
     "frechet": lambda X, Y: metrics.frechet_distance(X, Y, features=FEW),
     "frechet, passthrough": lambda X, Y: metrics.frechet_distance(
@@ -201,7 +209,10 @@ OF_TWO = {
     "skewness": metrics.skewness_difference,
     "kurtosis": lambda X, Y: metrics.kurtosis_difference(X, Y, return_floor=True),
     "discriminative": lambda X, Y: metrics.discriminative_score(X, Y, cv=2),
+    "discriminative, timegan": recurrent_score,
     "predictive": metrics.predictive_score,
+    "correlational": metrics.correlational_score,
+    "roughness": metrics.roughness_ratio,
     "memorization": lambda X, Y: metrics.memorization_ratio(KNOWN, X, Y),
     "memorization of train": lambda X, Y: metrics.memorization_ratio(X, KNOWN, Y),
     "alignment": metrics.alignment,

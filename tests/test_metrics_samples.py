@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.linalg import sqrtm
 from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -255,6 +258,14 @@ def test_classification_accuracy_ranks_too():
         X_test, y_test, X, y, train_on="real"
     )
     assert reverse > 0.9
+
+
+def test_scores_take_other_models():
+    X, y = waves(30)
+    Y, _ = waves(30, seed=1)
+    model = make_pipeline(StandardScaler(), LogisticRegression())
+    assert 0 <= metrics.discriminative_score(X, Y, classifier=model, cv=3) <= 0.5
+    assert metrics.classification_accuracy_score(X, y, X, y, classifier=model) > 0.5
 
 
 def test_copies_are_caught():

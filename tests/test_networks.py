@@ -16,7 +16,7 @@ def make_prior(n_classes=2, n_codes=N_CODES, n_tokens=N_TOKENS):
     """An untrained prior in double precision, with scores that are far from even."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        sizes = dict(n_codes=n_codes, n_tokens=n_tokens, n_classes=n_classes)
+        sizes = dict(n_codes=n_codes, n_tokens=n_tokens, depth=1, n_classes=n_classes)
         width = dict(dim=8, n_layers=2, n_heads=2)
         prior = CausalPrior(**sizes, **width, dropout=0.1, class_dropout=0.1)
         for parameter in prior.parameters():
@@ -39,9 +39,10 @@ def next_probabilities(prior, prefix, label, temperature=1.0, guidance_scale=1.0
     """Probabilities of the next token of one series, by whole forward passes."""
 
     def scores(label):
-        padded = prefix + [0] * (prior.transformer.n_tokens - len(prefix))
-        classes = torch.tensor([label])
-        return prior.transformer(torch.tensor([padded]), classes)[0, len(prefix)]
+        padded = prefix + [0] * (prior.transformer.n_places - len(prefix))
+        places = torch.tensor([padded]).unsqueeze(-1)
+        hidden = prior.transformer(places, torch.tensor([label]))
+        return prior.transformer.head(hidden, places)[0, len(prefix), 0]
 
     without = scores(prior.transformer.n_classes)
     guided = without + guidance_scale * (scores(label) - without)
@@ -58,7 +59,7 @@ def slow_log_probability(prior, tokens, label, **drawing):
 def slow_generate(prior, prefix, label, guidance_scale):
     """Take the most probable token, one by one."""
     tokens = list(prefix)
-    while len(tokens) < prior.transformer.n_tokens:
+    while len(tokens) < prior.transformer.n_places:
         scale = {"guidance_scale": guidance_scale}
         tokens.append(int(next_probabilities(prior, tokens, label, **scale).argmax()))
     return tokens
@@ -76,8 +77,8 @@ def test_log_likelihood_is_that_of_enumeration_in_nats(n_classes):
 @pytest.mark.parametrize("n_classes", [0, 2])
 def test_log_likelihood_of_even_scores(n_classes):
     prior = make_prior(n_classes)
-    torch.nn.init.zeros_(prior.transformer.head[-1].weight)
-    torch.nn.init.zeros_(prior.transformer.head[-1].bias)
+    for parameter in prior.transformer.head.scores.parameters():
+        torch.nn.init.zeros_(parameter)
     expected = torch.full((27,), -3 * math.log(3), dtype=torch.float64)
     assert_close(prior.log_likelihood(all_series()), expected)
 

@@ -16,6 +16,7 @@ from sktsrep.nn import (
     STFT,
     CausalTransformer,
     Decoder,
+    DepthHead,
     EMAQuantizer,
     EmbeddingMonitor,
     Encoder,
@@ -26,6 +27,7 @@ from sktsrep.nn import (
     Pool,
     Projector,
     SpectralEncoder,
+    WindowScaler,
     pool,
     summarize,
     summarize_latent,
@@ -480,46 +482,59 @@ def test_moving_average_has_no_gradient_and_its_own_memory():
 # ------------------------------------------------------------------- masked transformer
 
 
-@pytest.fixture
-def transformer():
-    return MaskedTransformer(5, 7, n_classes=2, dim=16, n_layers=2, n_heads=2).eval()
+@pytest.fixture(params=[1, 3], ids=["one token", "three tokens"])
+def depth(request):
+    return request.param
 
 
 @pytest.fixture
-def batch():
-    tokens = torch.randint(5, (4, 7))
+def transformer(depth):
+    sizes = dict(n_classes=2, depth=depth, dim=16, n_layers=2, n_heads=2)
+    return MaskedTransformer(5, 7, **sizes).eval()
+
+
+@pytest.fixture
+def batch(depth):
+    tokens = torch.randint(5, (4, 7, depth))
     mask = torch.arange(7).expand(4, 7) % 3 == torch.arange(4).unsqueeze(1) % 3
     return tokens, mask, torch.tensor([0, 1, 2, 0])
 
 
 def test_masked_tokens_do_not_influence_the_scores(transformer, batch):
     tokens, mask, classes = batch
-    scores = transformer(tokens, mask, classes)
-    others = (tokens + 1) % 5
-    hidden_changed = transformer(torch.where(mask, others, tokens), mask, classes)
-    visible_changed = transformer(torch.where(mask, tokens, others), mask, classes)
-    assert scores.shape == (4, 7, 5)
-    assert torch.equal(hidden_changed, scores)
-    assert ((visible_changed - scores).abs().amax(dim=-1) > 1e-6).all()
+    hidden = transformer(tokens, mask, classes)
+    others, masked = (tokens + 1) % 5, mask.unsqueeze(-1)
+    hidden_changed = transformer(torch.where(masked, others, tokens), mask, classes)
+    visible_changed = transformer(torch.where(masked, tokens, others), mask, classes)
+    assert hidden.shape == (4, 7, 16)
+    assert torch.equal(hidden_changed, hidden)
+    assert ((visible_changed - hidden).abs().amax(dim=-1) > 1e-6).all()
 
 
 def test_classes_places_and_masks_influence_the_scores(transformer, batch):
     tokens, mask, classes = batch
-    scores = transformer(tokens, mask, classes)
-    assert not torch.allclose(transformer(tokens, mask, (classes + 1) % 3), scores)
-    assert not torch.allclose(transformer(tokens, ~mask, classes), scores)
+    hidden = transformer(tokens, mask, classes)
+    assert not torch.allclose(transformer(tokens, mask, (classes + 1) % 3), hidden)
+    assert not torch.allclose(transformer(tokens, ~mask, classes), hidden)
     alike = transformer(torch.zeros_like(tokens), mask & False, classes)
     assert not torch.allclose(alike[:, 0], alike[:, 1])
+
+
+def test_levels_have_embeddings_of_their_own():
+    net = MaskedTransformer(5, 1, n_classes=0, depth=2, dim=8, n_layers=1, n_heads=2)
+    tokens, classes = torch.tensor([[[1, 2]], [[2, 1]]]), torch.zeros(2).long()
+    first, second = net.eval()(tokens, torch.zeros(2, 1, dtype=torch.bool), classes)
+    assert not torch.allclose(first, second)
 
 
 @given(order=st.permutations(range(4)))
 def test_scores_follow_the_order_of_the_batch(order):
     net = MaskedTransformer(5, 7, n_classes=2, dim=16, n_layers=1, n_heads=2).eval()
-    tokens, classes = torch.randint(5, (4, 7)), torch.tensor([0, 1, 2, 0])
+    tokens, classes = torch.randint(5, (4, 7, 1)), torch.tensor([0, 1, 2, 0])
     mask = torch.rand(4, 7) < 0.5
-    scores = net(tokens, mask, classes)
-    assert_close(net(tokens[order], mask[order], classes[order]), scores[order])
-    assert_close(net(tokens[:1], mask[:1], classes[:1]), scores[:1])
+    hidden = net(tokens, mask, classes)
+    assert_close(net(tokens[order], mask[order], classes[order]), hidden[order])
+    assert_close(net(tokens[:1], mask[:1], classes[:1]), hidden[:1])
 
 
 def test_dropout_is_for_training_only(transformer, batch):
@@ -530,17 +545,55 @@ def test_dropout_is_for_training_only(transformer, batch):
 
 def test_transformer_without_classes_takes_a_single_token():
     net = MaskedTransformer(5, 1, n_classes=0, dim=8, n_layers=1, n_heads=2)
-    tokens = torch.zeros(3, 1, dtype=torch.int64)
+    tokens = torch.zeros(3, 1, 1, dtype=torch.int64)
     classes = torch.zeros(3, dtype=torch.int64)
-    assert net(tokens, tokens == 0, classes).shape == (3, 1, 5)
+    assert net(tokens, tokens[..., 0] == 0, classes).shape == (3, 1, 8)
+
+
+# --------------------------------------------------------------------------- depth head
+
+
+@pytest.fixture
+def head():
+    return DepthHead(n_codes=5, depth=3, dim=8)
+
+
+@pytest.mark.parametrize("level", range(3))
+def test_a_token_changes_the_scores_of_finer_levels_only(head, level):
+    hidden, tokens = torch.randn(4, 7, 8), torch.randint(5, (4, 7, 3))
+    changed = tokens.clone()
+    changed[..., level] = (tokens[..., level] + 1) % 5
+    scores, others = head(hidden, tokens), head(hidden, changed)
+    assert scores.shape == (4, 7, 3, 5)
+    assert torch.equal(scores[:, :, : level + 1], others[:, :, : level + 1])
+    finer = (scores - others)[:, :, level + 1 :].abs().amax(dim=-1)
+    assert (finer > 1e-6).all()
+
+
+def most_probable(scores):
+    log_p, tokens = scores.log_softmax(dim=-1).max(dim=-1)
+    return tokens, log_p
+
+
+def test_drawn_tokens_are_scored_as_given_ones(head):
+    hidden = torch.randn(6, 8)
+    tokens = head.draw(hidden, most_probable)
+    assert torch.equal(head(hidden, tokens).argmax(dim=-1), tokens)
+
+
+def test_a_coarsest_token_that_is_known_is_kept(head):
+    hidden, coarsest = torch.randn(6, 8), torch.arange(6) % 5
+    tokens = head.draw(hidden, most_probable, coarsest)
+    assert torch.equal(tokens[:, 0], coarsest)
+    assert torch.equal(head(hidden, tokens).argmax(dim=-1)[:, 1:], tokens[:, 1:])
 
 
 # ------------------------------------------------------------------- causal transformer
 
 
 @pytest.fixture
-def causal():
-    sizes = dict(n_classes=2, dim=16, n_layers=2, n_heads=2)
+def causal(depth):
+    sizes = dict(n_classes=2, depth=depth, dim=16, n_layers=2, n_heads=2)
     return CausalTransformer(5, 7, **sizes).eval()
 
 
@@ -550,7 +603,7 @@ def test_a_token_changes_the_scores_of_later_places_only(causal, batch, place):
     changed = tokens.clone()
     changed[:, place] = (tokens[:, place] + 1) % 5
     scores, others = causal(tokens, classes), causal(changed, classes)
-    assert scores.shape == (4, 7, 5)
+    assert scores.shape == (4, 7, 16)
     assert torch.equal(scores[:, : place + 1], others[:, : place + 1])
     later = (scores - others)[:, place + 1 :].abs().amax(dim=-1)
     assert (later > 1e-6).all()
@@ -563,7 +616,8 @@ def test_the_class_changes_the_scores_of_every_place(causal, batch):
 
 
 def test_equal_tokens_score_differently_at_different_places(causal):
-    tokens, classes = torch.zeros(1, 7, dtype=torch.int64), torch.tensor([2])
+    tokens = torch.zeros(1, 7, causal.depth, dtype=torch.int64)
+    classes = torch.tensor([2])
     scores = causal(tokens, classes)[0]
     assert (scores[1:] - scores[:-1]).abs().amax(dim=-1).min() > 1e-6
 
@@ -574,9 +628,9 @@ def test_scores_with_a_cache_are_those_without(causal, batch, n_first):
     expected, cache = causal(tokens, classes), causal.make_cache()
     new, n_seen = causal.embed(tokens[:, :n_first], classes), 0
     for place in range(n_first, 7):
-        assert_close(causal.score_next(new, n_seen, cache), expected[:, place])
+        assert_close(causal.next_hidden(new, n_seen, cache), expected[:, place])
         n_seen += new.shape[1]
-        new = causal.token_embedding(tokens[:, place : place + 1])
+        new = causal.embed_next(tokens[:, place : place + 1])
 
 
 def test_causal_dropout_is_for_training_only(causal, batch):
@@ -588,7 +642,75 @@ def test_causal_dropout_is_for_training_only(causal, batch):
 
 def test_causal_transformer_without_classes_takes_a_single_token():
     net = CausalTransformer(5, 1, n_classes=0, dim=8, n_layers=1, n_heads=2)
-    tokens, classes = torch.tensor([[0], [4]]), torch.zeros(2, dtype=torch.int64)
+    tokens, classes = torch.tensor([[[0]], [[4]]]), torch.zeros(2, dtype=torch.int64)
     first, second = net.eval()(tokens, classes)
-    assert first.shape == (1, 5)
+    assert first.shape == (1, 8)
     assert torch.equal(first, second)  # nothing stands before the first token
+
+
+# ------------------------------------------------------------------------ window scaler
+
+
+def recording_windows(n_channels=3, length=16, step=4):
+    walk = torch.randn(600, n_channels, generator=torch.Generator().manual_seed(0))
+    return walk.cumsum(dim=0).T.unfold(1, length, step).movedim(1, 0)
+
+
+def started_scaler(x, n_codes=16, depth=3):
+    scaler = WindowScaler(x.shape[1], n_codes, depth)
+    scaler.start(x)
+    return scaler
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_window_scaler_gives_series_back(n_channels, depth):
+    x = recording_windows(n_channels)
+    scaler = started_scaler(x, depth=depth)
+    rest, tokens = scaler(x)
+    assert scaler.has_levels
+    assert tokens.shape == (len(x), depth)
+    assert scaler.features(x).shape == (len(x), scaler.n_features)
+    assert_close(scaler.inverse(rest, tokens), x, atol=1e-3, rtol=1e-4)
+
+
+def test_levels_are_removed_and_more_so_by_more_codebooks():
+    x = recording_windows(1)
+    levels = x.mean(dim=2).var()
+    rests = [started_scaler(x, depth=depth)(x)[0] for depth in (1, 2, 4)]
+    # What varies within a series has unit variance by now.
+    left = [float(rest.mean(dim=2).var()) for rest in rests]
+    assert left == sorted(left, reverse=True)
+    assert left[-1] < 0.1 * float(levels / x.var(dim=2).mean())
+
+
+def test_series_whose_levels_do_not_dominate_keep_them():
+    x = torch.randn(50, 1, 16) + torch.randn(50, 1, 1)
+    scaler = started_scaler(x)
+    rest, tokens = scaler(x)
+    assert not scaler.has_levels
+    assert tokens.shape == (50, 0)
+    assert scaler.features(x).shape == (50, 0)
+    assert torch.equal(rest, x)
+
+
+def test_correlated_channels_become_uncorrelated_ones_of_equal_variance():
+    shared = torch.randn(200, 1, 16)
+    x = torch.cat([shared, shared + 0.1 * torch.randn(200, 1, 16)], dim=1)
+    rest, _ = started_scaler(x)(x)
+    assert_close(rest.movedim(1, 0).flatten(1).cov(), torch.eye(2), atol=0.02, rtol=0)
+
+
+def test_channels_without_strong_correlation_stay_themselves():
+    x = torch.randn(200, 2, 16)
+    assert torch.equal(started_scaler(x)(x)[0], x)
+
+
+@pytest.mark.parametrize("n_samples", [1, 2])
+def test_window_scaler_stands_few_and_constant_series(n_samples):
+    for x in (torch.zeros(n_samples, 2, 8), torch.ones(n_samples, 2, 8)):
+        x[-1, 1] = 5.0
+        scaler = started_scaler(x)
+        rest, tokens = scaler(x)
+        assert rest.isfinite().all()
+        assert_close(scaler.inverse(rest, tokens), x, atol=1e-2, rtol=0)

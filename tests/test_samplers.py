@@ -165,7 +165,7 @@ def trained_on_two_words(**params):
     """Class 0 always says 0 1 2 3 ..., class 1 the reverse."""
     words = np.array([np.arange(6), np.arange(6)[::-1]])
     y = np.arange(60) % 2
-    small = {"hidden_dim": 32, "max_epochs": 60, "lr": 3e-3, "dropout": 0.0}
+    small = {"hidden_dim": 32, "max_epochs": 90, "lr": 5e-3, "dropout": 0.0}
     return words, tiny_sampler(**small, **params).fit(words[y], y)
 
 
@@ -335,7 +335,7 @@ def trained_on_three_words(**params):
     """Half of all series are word 0; words 1 and 2 begin alike."""
     words = np.array([[0, 1, 2, 0, 1], [2, 2, 1, 1, 0], [2, 2, 0, 0, 1]])
     y = np.array([0, 0, 1, 2] * 25)
-    small = {"hidden_dim": 32, "max_epochs": 60, "lr": 3e-3, "dropout": 0.0}
+    small = {"hidden_dim": 32, "max_epochs": 90, "lr": 5e-3, "dropout": 0.0}
     return words, tiny_autoregressive(**small, **params).fit(words[y], y)
 
 

@@ -46,9 +46,11 @@ MAY_IMPORT = {
     "tokenizers": ESTIMATOR
     | {
         "_base",
+        "_device",
         "_spectral",
         "_warnings",
         "augmentations",
+        "nn",
         "objectives",
         "quantizers",
     },

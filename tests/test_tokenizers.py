@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sktsrep import STFTTransformer
 from sktsrep.augmentations import PRESETS, flip, gaussian_noise
 from sktsrep.objectives import OBJECTIVES
-from sktsrep.quantizers import EMACodebook
+from sktsrep.quantizers import EMACodebook, ResidualVQ
 
 
 @pytest.mark.parametrize("ssl", [*OBJECTIVES, None])
@@ -265,3 +265,71 @@ def test_over_fitting_is_said_where_series_are_held_out():
     with pytest.warns(UserWarning, match="over-fits: the reconstruction error"):
         tokenizer.fit(noise)
     assert "valid_time_loss" in tokenizer.history_
+
+
+# --------------------------------------------------------- levels, and shared moments
+
+
+def recording_windows(n_channels=2, n_windows=60, length=50):
+    rng = np.random.default_rng(0)
+    walk = rng.normal(size=(n_windows * 4 + length, n_channels)).cumsum(axis=0)
+    return np.stack([walk[4 * i : 4 * i + length].T for i in range(n_windows)])
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_levels_of_windows_have_a_place_of_their_own(depth):
+    X = recording_windows()
+    quantizer = ResidualVQ(depth, EMACodebook(16, dim=4))
+    tokenizer = tiny_tokenizer(quantizer=quantizer).fit(X)
+    tokens = tokenizer.encode(X)
+    n_places, _ = tokenizer.token_shape_
+    assert n_places == tokenizer.net_.module_.encoder.sizes[-1] + 1
+    assert tokens.shape == (len(X), n_places * depth)
+    assert tokenizer.level_codebook_.shape == (depth * 16, 4)
+    assert tokens[:, :depth].max() < len(tokenizer.level_codebook_)
+    np.testing.assert_array_equal(tokenizer.decode(tokens), tokenizer.reconstruct(X))
+
+
+def test_untrained_windows_keep_their_level():
+    X = recording_windows()
+    quantizer = ResidualVQ(4, EMACodebook(16, dim=4))
+    tokenizer = tiny_tokenizer(quantizer=quantizer, max_epochs=0).fit(X)
+    error = tokenizer.reconstruct(X).mean(axis=2) - X.mean(axis=2)
+    assert np.square(error).mean() < 0.1 * X.mean(axis=2).var()
+
+
+def test_embeddings_tell_the_levels():
+    X = recording_windows()
+    for level in ("all", "latent", "tokens"):
+        tokenizer = tiny_tokenizer(level=level).fit(X)
+        Z = tokenizer.transform(X)
+        assert Z.shape[1] == len(tokenizer.get_feature_names_out())
+        slopes, *_ = np.linalg.lstsq(
+            np.c_[Z[:, -4:-2], np.ones(len(Z))], X.mean(axis=2), rcond=None
+        )
+        fitted = np.c_[Z[:, -4:-2], np.ones(len(Z))] @ slopes
+        np.testing.assert_allclose(fitted, X.mean(axis=2), atol=1e-3)
+
+
+def test_series_without_dominating_levels_have_none():
+    tokenizer = tiny_tokenizer().fit(waves()[0])
+    assert tokenizer.level_codebook_ is None
+
+
+@pytest.mark.parametrize("n_channels", [None, 2])
+@pytest.mark.parametrize(("mean", "deviation"), [(0.0, 1.0), (5.0, 3.0)])
+def test_decoded_series_have_the_moments_that_all_share(mean, deviation, n_channels):
+    X = waves(n_channels=n_channels)[0]
+    X = X - X.mean(axis=-1, keepdims=True)
+    X = mean + deviation * X / X.std(axis=-1, keepdims=True)
+    decoded = tiny_tokenizer().fit(X).reconstruct(X)
+    np.testing.assert_allclose(decoded.mean(axis=-1), mean, atol=1e-9)
+    np.testing.assert_allclose(decoded.std(axis=-1), deviation, rtol=1e-9)
+
+
+def test_decoded_series_share_no_moments_that_only_most_share():
+    X = waves()[0]
+    X = (X - X.mean(axis=-1, keepdims=True)) / X.std(axis=-1, keepdims=True)
+    X[0] *= 1.1
+    deviations = tiny_tokenizer().fit(X).reconstruct(X).std(axis=-1)
+    assert np.ptp(deviations) > 1e-3

@@ -316,8 +316,8 @@ def fine_tuned_network():
     return FineTunedNetwork(encoder=encoder, n_classes=2)
 
 
-TRANSFORMER = dict(n_codes=5, n_tokens=6, n_classes=0, dim=8, n_layers=1, n_heads=2)
-PRIOR = dict(**TRANSFORMER, dropout=0.0, class_dropout=0.0)
+TRANSFORMER = dict(n_codes=5, n_tokens=6, depth=1, dim=8, n_layers=1, n_heads=2)
+PRIOR = dict(**TRANSFORMER, n_classes=0, dropout=0.0, class_dropout=0.0)
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's own, in tracing

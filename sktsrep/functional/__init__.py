@@ -15,7 +15,6 @@ from sktsrep.functional.joint_embedding import (
 from sktsrep.functional.masking import (
     MASK_SCHEDULES,
     mask_fraction,
-    masked_cross_entropy,
     n_masked_tokens,
     random_token_mask,
     remask,
@@ -65,7 +64,6 @@ __all__ = [
     "iterative_normalization",
     "limited_shape",
     "mask_fraction",
-    "masked_cross_entropy",
     "n_masked_tokens",
     "nt_xent_terms",
     "orthogonal_loss",

@@ -3,7 +3,6 @@
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sktsrep.functional._checks import (
@@ -17,7 +16,6 @@ from sktsrep.functional._checks import (
 __all__ = [
     "MASK_SCHEDULES",
     "mask_fraction",
-    "masked_cross_entropy",
     "n_masked_tokens",
     "random_token_mask",
     "remask",
@@ -179,53 +177,6 @@ def random_token_mask(
     # Sorting twice ranks the places of each row at random: (n_samples, n_tokens).
     rank = uniform(n_samples, n_tokens).argsort(dim=1).argsort(dim=1)
     return rank < n_masked
-
-
-def masked_cross_entropy(logits: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
-    """Cross-entropy over the codes, at masked places only.
-
-    Parameters
-    ----------
-    logits : Tensor of shape (batch, n_tokens, n_codes)
-        Scores per code.
-    tokens : Tensor of shape (batch, n_tokens), int64
-        Tokens to predict.
-    mask : Tensor of shape (batch, n_tokens), bool
-        True where the model could not see the token.
-
-    Returns
-    -------
-    scalar Tensor
-        Mean over the masked places of the whole batch, in nats.
-
-    References
-    ----------
-    Chang et al. 2022, arXiv 2202.04200, equation 1.
-
-    Examples
-    --------
-    >>> import torch
-    >>> logits, tokens = torch.zeros(1, 2, 4), torch.zeros(1, 2, dtype=torch.int64)
-    >>> masked_cross_entropy(logits, tokens, torch.tensor([[True, False]]))
-    tensor(1.3863)
-    """
-    check_tensor(logits, "logits", "batch, n_tokens, n_codes")
-    check_tensor(tokens, "tokens", "batch, n_tokens", "int64")
-    check_tensor(mask, "mask", "batch, n_tokens", "bool")
-    check_same(tokens, mask, "tokens and mask", dtype=False)
-    check_same(logits, mask, "logits and mask", shape=False, dtype=False)
-    if logits.shape[:2] != tokens.shape:
-        raise ValueError(
-            f"logits must have the shape (batch, n_tokens, n_codes) of tokens "
-            f"{tuple(tokens.shape)}, got {tuple(logits.shape)} instead."
-        )
-    try:
-        # cross_entropy expects (batch, n_codes, n_tokens).
-        nats = F.cross_entropy(logits.transpose(1, 2), tokens, reduction="none")
-    except IndexError as error:
-        n_codes = logits.shape[2]
-        raise ValueError(f"tokens must lie in [0, {n_codes}): {error}") from error
-    return nats.masked_fill(~mask, 0).sum() / mask.sum()
 
 
 def sample_categorical(

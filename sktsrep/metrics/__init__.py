@@ -7,7 +7,6 @@ from sktsrep.metrics.distances import (
     mmd,
 )
 from sktsrep.metrics.embeddings import alignment, effective_rank, uniformity
-from sktsrep.metrics.evaluation import evaluate_representation, evaluate_samples
 from sktsrep.metrics.features import RandomConvolutionFeatures
 from sktsrep.metrics.information import (
     codebook_correlation,
@@ -17,6 +16,8 @@ from sktsrep.metrics.information import (
     mutual_information,
     perplexity,
 )
+from sktsrep.metrics.representation_evaluation import evaluate_representation
+from sktsrep.metrics.sample_evaluation import evaluate_samples
 from sktsrep.metrics.scorers import (
     effective_rank_scorer,
     frechet_scorer,
@@ -33,8 +34,10 @@ from sktsrep.metrics.scores import (
 )
 from sktsrep.metrics.statistics import (
     autocorrelation_difference,
+    correlational_score,
     kurtosis_difference,
     marginal_difference,
+    roughness_ratio,
     skewness_difference,
 )
 
@@ -47,6 +50,7 @@ __all__ = [
     "codebook_correlation",
     "codebook_usage",
     "context_fid",
+    "correlational_score",
     "discriminative_score",
     "effective_rank",
     "effective_rank_scorer",
@@ -67,6 +71,7 @@ __all__ = [
     "perplexity",
     "perplexity_scorer",
     "predictive_score",
+    "roughness_ratio",
     "skewness_difference",
     "uniformity",
 ]

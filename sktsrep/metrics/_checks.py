@@ -22,12 +22,16 @@ __all__ = [
     "flatten",
     "row_blocks",
     "unwrap_tensor",
+    "varies",
     "with_axes_of",
 ]
 
 # Fourth powers of values up to 2 ** 200, about 1e60, stay within the range of float64.
 _LARGEST_EXPONENT = 200
 _SMALLEST, _LARGEST = 1e-100, 1e100  # sizes that models can square and add up
+
+# What rounding leaves of the range of constant series, with a wide margin.
+_ROUNDING_OF_RANGE = 1e-9
 
 _BLOCK_SIZE = 2**21  # numbers in a block of a large matrix: 16 MiB
 
@@ -176,6 +180,11 @@ def exponent_of(*arrays, axis=None):
     largest = np.max([np.abs(x).max(axis, keepdims=True) for x in arrays], axis=0)
     exponent = np.frexp(largest if axis is not None else largest.item())[1]
     return np.where(np.abs(exponent) > _LARGEST_EXPONENT, exponent, 0)
+
+
+def varies(x, axis):
+    """Find where values differ along axes, by more than rounding."""
+    return np.ptp(x, axis=axis) > _ROUNDING_OF_RANGE * np.abs(x).max(axis=axis)
 
 
 def row_blocks(n_rows, row_size):

@@ -85,9 +85,12 @@ class Autoencoder(TrainingModule):
         self.quantizer.start(self.encoder.latent_vectors(x, _N_START_VECTORS))
 
     def decode(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Map (batch, dim, places) to spectrogram and series."""
-        spectrogram = self.decoder(z).float()
-        return spectrogram, self.encoder.series(spectrogram)
+        """Map (batch, dim, places) to spectrogram and series.
+
+        The entries of the spectrogram are relative to the power of their bins.
+        """
+        relative = self.decoder(z).float()
+        return relative, self.encoder.series(relative * self.encoder.bin_scale)
 
     def decode_tokens(self, tokens: Tensor) -> Tensor:
         """Map tokens (batch, n_tokens) to series."""
@@ -117,7 +120,9 @@ class Autoencoder(TrainingModule):
         decoded, series = self.decode(z_q)
         self.monitor(pool(z_q))
         terms["time_loss"] = F.mse_loss(series, x)
-        terms["frequency_loss"] = F.mse_loss(decoded, spectrogram)
+        # Relative, because most bins have next to no share in the series' error.
+        relative = spectrogram / self.encoder.bin_scale
+        terms["frequency_loss"] = F.mse_loss(decoded, relative)
         if self.objective is not None and self.joint_embedding is not None:
             view = augment(x, self.augmentations)
             z_view = self.encoder(view)

@@ -1,26 +1,37 @@
-"""The causal prior, which draws token by token."""
+"""The causal prior, which draws place by place."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from sktsrep.functional import drop_classes, guide, sample_categorical
-from sktsrep.networks.base import TrainingModule
+from sktsrep.networks.token_prior import TokenPrior
 from sktsrep.nn import CausalTransformer
 
 __all__ = ["CausalPrior"]
 
 
-class CausalPrior(TrainingModule):
+class CausalPrior(TokenPrior):
     """Causal transformer; ``forward`` gives the loss of a batch of tokens.
 
     Parameters
     ----------
+    n_codes : int
+        Rows of the codebook, shared equally by the levels.
+    n_tokens, depth : int
+        Tokens of a series, and of each of its places.
+    n_classes : int
+        Number of classes, 0 without.
+    dim, n_layers, n_heads, dropout
+        As of :class:`~sktsrep.nn.CausalTransformer`.
     class_dropout : float
         Probability of hiding the class in training.
-    **transformer
-        Parameters of :class:`~sktsrep.nn.CausalTransformer`.
+
+    References
+    ----------
+    Lee et al. 2022, "Autoregressive image generation using residual quantization",
+    arXiv 2203.01941.
     """
+
+    transformer: CausalTransformer
 
     def __init__(
         self,
@@ -28,26 +39,30 @@ class CausalPrior(TrainingModule):
         n_codes: int,
         n_tokens: int,
         n_classes: int,
+        depth: int,
         dim: int,
         n_layers: int,
         n_heads: int,
         dropout: float,
         class_dropout: float,
     ) -> None:
-        super().__init__()
-        self.class_dropout = class_dropout
+        super().__init__(class_dropout)
         self.transformer = CausalTransformer(
-            n_codes, n_tokens, n_classes, dim, n_layers, n_heads, dropout
+            n_codes // depth,
+            n_tokens // depth,
+            n_classes,
+            depth,
+            dim,
+            n_layers,
+            n_heads,
+            dropout,
         )
 
     def forward(self, tokens: Tensor, classes: Tensor) -> dict[str, Tensor]:
         """Compute the cross-entropy of the tokens (batch, n_tokens), in nats each."""
-        if self.training:
-            no_class = self.transformer.n_classes
-            classes = drop_classes(classes, self.class_dropout, no_class)
-        logits = self.transformer(tokens, classes).float()
-        nats = F.cross_entropy(logits.transpose(1, 2), tokens)
-        return {"token_loss": nats}
+        places = self._places(tokens)
+        hidden = self.transformer(places, self._drop_some_classes(classes))
+        return {"token_loss": self._nats(hidden, places).mean()}
 
     def generate(
         self,
@@ -66,7 +81,7 @@ class CausalPrior(TrainingModule):
         tokens : Tensor of shape (batch, n_tokens), int64
             Tokens; ignored from ``n_known`` on.
         n_known : int
-            Length of the prefix that is kept.
+            Length of the prefix that is kept, in tokens of whole places.
         classes : Tensor of shape (batch,), int64
             Class indices.
         temperature : float
@@ -81,41 +96,24 @@ class CausalPrior(TrainingModule):
         Tensor of shape (batch, n_tokens), int64
         """
         transformer = self.transformer
-        guided = guidance_scale != 1 and transformer.n_classes > 0
-        if guided:
-            # Both kinds of scores come from one batch of double size.
-            no_class = torch.full_like(classes, transformer.n_classes)
-            classes = torch.cat([classes, no_class])
-
-        def twice(part: Tensor) -> Tensor:
-            return part.repeat(2, 1) if guided else part
-
+        kinds = self._kinds(classes, guidance_scale)
+        choose = self._chooser(guidance_scale, temperature, generator)
         cache = transformer.make_cache()
-        drawn = tokens[:, :n_known]  # (batch, places so far)
-        new, n_seen = transformer.embed(twice(drawn), classes), 0
-        for _ in range(n_known, transformer.n_tokens):
-            logits = transformer.score_next(new, n_seen, cache)  # (batch, n_codes)
-            if guided:
-                with_class, without = logits.chunk(2)
-                logits = guide(with_class, without, guidance_scale)
-            token = self._draw(logits, temperature, generator).unsqueeze(
-                1
-            )  # (batch, 1)
-            drawn = torch.cat([drawn, token], dim=1)
+        first = n_known // transformer.depth
+        drawn = self._places(tokens)[:, :first]  # (batch, places so far, depth)
+        known = drawn.repeat(len(kinds), 1, 1)
+        new, n_seen = transformer.embed(known, torch.cat(kinds)), 0
+        for _ in range(first, transformer.n_places):
+            hidden = transformer.next_hidden(new, n_seen, cache)
+            hidden = hidden.unflatten(0, (len(kinds), -1))  # (kinds, batch, dim)
+            place = transformer.head.draw(hidden, choose).unsqueeze(1)
+            drawn = torch.cat([drawn, place], dim=1)
             n_seen += new.shape[1]
-            new = transformer.token_embedding(twice(token))
-        return drawn
-
-    @staticmethod
-    def _draw(
-        logits: Tensor, temperature: float, generator: torch.Generator | None
-    ) -> Tensor:
-        if temperature == 0:
-            return logits.argmax(dim=-1)
-        return sample_categorical(logits.double() / temperature, generator=generator)[0]
+            new = transformer.embed_next(place.repeat(len(kinds), 1, 1))
+        return self._row(drawn)
 
     def log_likelihood(self, tokens: Tensor) -> Tensor:
         """Log probability of the tokens without a class, exact, in nats: (batch,)."""
-        no_class = tokens.new_full((len(tokens),), self.transformer.n_classes)
-        log_p = self.transformer(tokens, no_class).double().log_softmax(dim=-1)
-        return log_p.gather(2, tokens.unsqueeze(2)).sum(dim=(1, 2))
+        places = self._places(tokens)
+        hidden = self.transformer(places, self._no_class(tokens))
+        return -self._nats(hidden, places).double().sum(dim=(1, 2))

@@ -1,41 +1,43 @@
 """The masked prior of MaskGIT, and how it draws."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
-from sktsrep.functional import (
-    drop_classes,
-    guide,
-    masked_cross_entropy,
-    n_masked_tokens,
-    random_token_mask,
-    remask,
-    sample_categorical,
-)
-from sktsrep.networks.base import TrainingModule
+from sktsrep.functional import n_masked_tokens, random_token_mask, remask
+from sktsrep.networks.token_prior import TokenPrior
 from sktsrep.nn import MaskedTransformer
 
 __all__ = ["MaskedPrior"]
 
 
-class MaskedPrior(TrainingModule):
+class MaskedPrior(TokenPrior):
     """Bidirectional transformer; ``forward`` gives the loss of a batch of tokens.
+
+    Places are masked and drawn whole. Their tokens are drawn from coarse to fine.
 
     Parameters
     ----------
+    n_codes : int
+        Rows of the codebook, shared equally by the levels.
+    n_tokens, depth : int
+        Tokens of a series, and of each of its places.
+    n_classes : int
+        Number of classes, 0 without.
+    dim, n_layers, n_heads, dropout
+        As of :class:`~sktsrep.nn.MaskedTransformer`.
     class_dropout : float
         Probability of hiding the class in training.
     schedule : str
-        Schedule of the share of masked tokens.
-    **transformer
-        Parameters of :class:`~sktsrep.nn.MaskedTransformer`.
+        Schedule of the share of masked places.
 
     References
     ----------
     Chang et al. 2022, "MaskGIT", arXiv 2202.04200.
     """
+
+    transformer: MaskedTransformer
 
     def __init__(
         self,
@@ -43,6 +45,7 @@ class MaskedPrior(TrainingModule):
         n_codes: int,
         n_tokens: int,
         n_classes: int,
+        depth: int,
         dim: int,
         n_layers: int,
         n_heads: int,
@@ -50,22 +53,27 @@ class MaskedPrior(TrainingModule):
         class_dropout: float,
         schedule: str,
     ) -> None:
-        super().__init__()
-        self.class_dropout = class_dropout
-        self.schedule = schedule
+        super().__init__(class_dropout)
         self.transformer = MaskedTransformer(
-            n_codes, n_tokens, n_classes, dim, n_layers, n_heads, dropout
+            n_codes // depth,
+            n_tokens // depth,
+            n_classes,
+            depth,
+            dim,
+            n_layers,
+            n_heads,
+            dropout,
         )
+        self.schedule = schedule
 
     def forward(self, tokens: Tensor, classes: Tensor) -> dict[str, Tensor]:
         """Compute the cross-entropy at random masked places of (batch, n_tokens)."""
-        batch, n_tokens = tokens.shape
-        mask = random_token_mask(batch, n_tokens, self.schedule, device=tokens.device)
-        if self.training:
-            no_class = self.transformer.n_classes
-            classes = drop_classes(classes, self.class_dropout, no_class)
-        logits = self.transformer(tokens, mask, classes).float()
-        return {"token_loss": masked_cross_entropy(logits, tokens, mask)}
+        places = self._places(tokens)
+        batch, n_places, _ = places.shape
+        mask = random_token_mask(batch, n_places, self.schedule, device=tokens.device)
+        hidden = self.transformer(places, mask, self._drop_some_classes(classes))
+        # Visible places would only cost time.
+        return {"token_loss": self._nats(hidden[mask], places[mask]).mean()}
 
     def decoding_path(
         self,
@@ -75,24 +83,27 @@ class MaskedPrior(TrainingModule):
         *,
         n_steps: int,
         schedule: str,
+        order: str,
         temperature: float,
         guidance_scale: float,
         generator: torch.Generator | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Fill unknown tokens in parallel steps.
+        """Fill unknown places in parallel steps.
 
         Parameters
         ----------
         tokens : Tensor of shape (batch, n_tokens), int64
             Tokens; ignored where unknown.
         unknown : Tensor of shape (batch, n_tokens), bool
-            True where a token is to be drawn.
+            True where a token is to be drawn; all of a place or none.
         classes : Tensor of shape (batch,), int64
             Class indices.
         n_steps : int
-            Number of steps.
+            Number of steps; more than unknown places are left out.
         schedule : str
-            How the share of unknown tokens falls.
+            How the share of unknown places falls.
+        order : {"confidence", "random"}
+            Which places are kept first.
         temperature : float
             Scale of the Gumbel noise on the confidence; it falls to zero.
         guidance_scale : float
@@ -105,49 +116,74 @@ class MaskedPrior(TrainingModule):
         tokens, unknown : Tensor of shape (batch, n_tokens)
             After every step; no token is unknown after the last.
         """
+        places = self._places(tokens)
+        unknown = self._places(unknown.long()).amax(dim=-1).bool()  # (batch, places)
+        kinds = self._kinds(classes, guidance_scale)
+        choose = self._chooser(guidance_scale, generator=generator)
         n_start = unknown.sum(dim=1)  # (batch,)
         for step in range(1, n_steps + 1):
-            sampled, log_probability = sample_categorical(
-                self._guided_logits(tokens, unknown, classes, guidance_scale),
-                generator=generator,
-            )
-            tokens = torch.where(unknown, sampled, tokens)
-            n_masked = n_masked_tokens(
-                step, n_steps, n_start, unknown.sum(dim=1), schedule
-            )
-            randomness = temperature * (1 - step / n_steps)
-            unknown = remask(
-                log_probability, unknown, n_masked, randomness, generator=generator
-            )
-            yield tokens, unknown
+            n_unknown = unknown.sum(dim=1)
+            n_masked = n_masked_tokens(step, n_steps, n_start, n_unknown, schedule)
+            if unknown.any():
+                hidden = self._hidden(places, unknown, kinds)
+                coarsest, log_p = self._guess(hidden, unknown, choose)
+                randomness = temperature * (1 - step / n_steps)
+                if order == "random":
+                    log_p, randomness = torch.zeros_like(log_p), 1.0
+                later = remask(
+                    log_p, unknown, n_masked, randomness, generator=generator
+                )
+                # Finer tokens only where they are kept.
+                kept = unknown & ~later
+                drawn = self.transformer.head.draw(
+                    hidden[:, kept], choose, coarsest[kept]
+                )
+                places = places.clone()
+                places[..., 0] = torch.where(unknown, coarsest, places[..., 0])
+                places[kept] = drawn
+                unknown = later
+            yield self._row(places), unknown.repeat_interleave(places.shape[-1], dim=1)
 
-    def _guided_logits(
-        self, tokens: Tensor, mask: Tensor, classes: Tensor, guidance_scale: float
-    ) -> Tensor:
-        if guidance_scale == 1 or not self.transformer.n_classes:
-            return self.transformer(tokens, mask, classes)
-        # Both kinds of scores in one batch of double size.
-        no_class = torch.full_like(classes, self.transformer.n_classes)
-        logits = self.transformer(
-            tokens.repeat(2, 1), mask.repeat(2, 1), torch.cat([classes, no_class])
+    def _hidden(self, places: Tensor, unknown: Tensor, kinds: list[Tensor]) -> Tensor:
+        """Hidden states for every kind of class, (kinds, batch, places, dim)."""
+        n_kinds = len(kinds)
+        hidden = self.transformer(
+            places.repeat(n_kinds, 1, 1), unknown.repeat(n_kinds, 1), torch.cat(kinds)
         )
-        with_class, without = logits.chunk(2)
-        return guide(with_class, without, guidance_scale)
+        return hidden.unflatten(0, (n_kinds, -1))
+
+    def _guess(
+        self,
+        hidden: Tensor,
+        unknown: Tensor,
+        choose: Callable[[Tensor], tuple[Tensor, Tensor]],
+    ) -> tuple[Tensor, Tensor]:
+        """Draw the coarsest token of all unknown places.
+
+        Returns
+        -------
+        tokens : Tensor of shape (batch, n_places), int64
+        log_probability : Tensor of shape (batch, n_places), float64
+        """
+        tokens = torch.zeros_like(unknown, dtype=torch.int64)
+        log_probability = torch.zeros_like(unknown, dtype=torch.float64)
+        scores = self.transformer.head.score(hidden[:, unknown], level=0)
+        tokens[unknown], log_probability[unknown] = choose(scores)
+        return tokens, log_probability
 
     def log_likelihood(self, tokens: Tensor) -> Tensor:
-        """Pseudo-log-likelihood: every token given all others, summed, (batch,).
+        """Pseudo-log-likelihood: every place given all others, summed, (batch,).
 
         References
         ----------
         Salazar et al. 2020, "Masked language model scoring", arXiv 1910.14659.
         """
-        transformer = self.transformer
-        no_class = tokens.new_full((len(tokens),), transformer.n_classes)
+        places = self._places(tokens)
+        no_class = self._no_class(tokens)
         total = torch.zeros(len(tokens), dtype=torch.float64, device=tokens.device)
-        for place in range(tokens.shape[1]):
-            mask = torch.zeros_like(tokens, dtype=torch.bool)
+        for place in range(places.shape[1]):
+            mask = torch.zeros(places.shape[:2], dtype=torch.bool, device=tokens.device)
             mask[:, place] = True
-            hidden = transformer.hidden(tokens, mask, no_class)[:, place]
-            log_p = transformer.head(hidden).double().log_softmax(dim=-1)
-            total += log_p.gather(1, tokens[:, place, None])[:, 0]
+            hidden = self.transformer(places, mask, no_class)[:, place]
+            total -= self._nats(hidden, places[:, place]).double().sum(dim=-1)
         return total

@@ -1,6 +1,7 @@
 """Torch modules: the parts of networks. Series are (batch, channels, time)."""
 
 from sktsrep.nn.convolutions import Decoder, Encoder, ResidualBlock
+from sktsrep.nn.depth_head import DepthHead
 from sktsrep.nn.finite_scalar_quantizer import FiniteScalarQuantizer
 from sktsrep.nn.joint_embedding import (
     IterNorm,
@@ -32,6 +33,7 @@ from sktsrep.nn.vector_quantizer import (
     GradientQuantizer,
     VectorQuantizer,
 )
+from sktsrep.nn.window_scaler import WindowScaler
 
 __all__ = [
     "LATENT_SUMMARY_SIZE",
@@ -40,6 +42,7 @@ __all__ = [
     "SUMMARY_SIZE",
     "CausalTransformer",
     "Decoder",
+    "DepthHead",
     "EMAQuantizer",
     "EmbeddingMonitor",
     "Encoder",
@@ -58,6 +61,7 @@ __all__ = [
     "SpectralEncoder",
     "TransformerLayer",
     "VectorQuantizer",
+    "WindowScaler",
     "pool",
     "summarize",
     "summarize_latent",

@@ -18,6 +18,9 @@ from sktsrep.nn.pooling import (
 
 __all__ = ["STFT", "SpectralEncoder"]
 
+# Power of a frequency bin, beside that of the strongest, below which it is rounding.
+_LEAST_POWER = 1e-4
+
 # Rows that go through the network at once before training, to bound its memory.
 _ROWS = 256
 
@@ -106,6 +109,9 @@ class SpectralEncoder(nn.Module):
         Real and imaginary parts of every channel and frequency bin.
     log_mean : Tensor of shape (in_channels / 2, 1)
         Mean log amplitudes of the training data, set by :meth:`start`.
+    bin_scale : Tensor of shape (in_channels, 1)
+        Root mean square of the spectrogram's entries in the training data, by bin; at
+        least a hundredth of the largest. Set by :meth:`start`.
     n_latent_features : int
         Features that summarize a map of ``out_dim`` channels.
     n_features : int
@@ -120,6 +126,7 @@ class SpectralEncoder(nn.Module):
     """
 
     log_mean: Tensor
+    bin_scale: Tensor
 
     def __init__(
         self,
@@ -154,6 +161,7 @@ class SpectralEncoder(nn.Module):
         n_summaries = SUMMARY_SIZE * (n_bins + n_maps * hidden_dim)
         self.n_features = n_summaries + self.n_latent_features
         self.register_buffer("log_mean", torch.zeros(n_bins, 1))
+        self.register_buffer("bin_scale", torch.ones(self.in_channels, 1))
         self.encoder = Encoder(
             self.in_channels + n_bins, hidden_dim, out_dim, len(self.sizes), n_blocks
         )
@@ -166,15 +174,25 @@ class SpectralEncoder(nn.Module):
 
     @torch.no_grad()
     def start(self, x: Tensor) -> None:
-        """Learn the mean log amplitudes of standardized series (rows, channels, time).
+        """Learn from standardized series (rows, channels, time).
 
-        Left in, they would be the same large number in every frame of every series.
+        The mean log amplitudes are subtracted, because left in, they would be the same
+        large number in every frame of every series. The power of the bins is what
+        errors of a spectrogram are relative to.
         """
-        total = torch.zeros_like(self.log_mean)
+        log_amplitude, power = (torch.zeros_like(self.log_mean) for _ in range(2))
         for rows in x.split(_ROWS):
-            log_amplitudes = self.log_amplitudes(self.spectrogram(rows))
-            total += log_amplitudes.mean(dim=-1).sum(dim=0).unsqueeze(1)
-        self.log_mean += total / len(x)
+            spectrogram = self.spectrogram(rows)
+            logs = self.log_amplitudes(spectrogram)
+            log_amplitude += logs.mean(dim=-1).sum(dim=0).unsqueeze(1)
+            real, imaginary = spectrogram.chunk(2, dim=1)
+            squares = (real.square() + imaginary.square()).mean(dim=-1) / 2
+            power += squares.sum(dim=0).unsqueeze(1)
+        self.log_mean += log_amplitude / len(x)
+        power = power / len(x)
+        power = torch.where(power.max() > 0, power, 1.0)
+        scale = power.clamp(min=_LEAST_POWER * power.max()).sqrt()
+        self.bin_scale.copy_(torch.cat([scale, scale]))
 
     @torch.no_grad()
     def latent_vectors(self, x: Tensor, n_most: int) -> Tensor:

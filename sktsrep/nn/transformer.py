@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sktsrep.nn.depth_head import DepthHead
+
 __all__ = [
     "CausalTransformer",
     "KeyValueCache",
@@ -102,15 +104,16 @@ class TransformerLayer(nn.Module):
 
 
 class _TokenTransformer(nn.Module):
-    """What both transformers share: a class in front of tokens, layers and a head."""
+    """What both transformers share: a class in front of places, layers and a head."""
 
     def __init__(
         self,
         n_codes: int,
-        n_tokens: int,
-        n_classes: int,
-        n_symbols: int,
         n_places: int,
+        n_classes: int,
+        depth: int,
+        n_symbols: int,
+        n_positions: int,
         dim: int,
         n_layers: int,
         n_heads: int,
@@ -118,11 +121,12 @@ class _TokenTransformer(nn.Module):
     ) -> None:
         super().__init__()
         self.n_codes = n_codes
-        self.n_tokens = n_tokens
+        self.n_places = n_places
         self.n_classes = n_classes
+        self.depth = depth
         self.token_embedding = nn.Embedding(n_symbols, dim)
         self.class_embedding = nn.Embedding(n_classes + 1, dim)
-        self.position_embedding = nn.Parameter(torch.empty(n_places, dim))
+        self.position_embedding = nn.Parameter(torch.empty(n_positions, dim))
         for table in (
             self.token_embedding.weight,
             self.class_embedding.weight,
@@ -133,25 +137,37 @@ class _TokenTransformer(nn.Module):
         self.layers = nn.ModuleList(
             TransformerLayer(dim, n_heads, dropout) for _ in range(n_layers)
         )
-        self.head = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, n_codes))
+        self.norm = nn.LayerNorm(dim)
+        self.head = DepthHead(n_codes, depth, dim)
 
-    def embed(self, symbols: Tensor, classes: Tensor) -> Tensor:
-        """Embed a class (batch,) and symbols (batch, n): (batch, 1 + n, dim)."""
-        first = self.class_embedding(classes).unsqueeze(1)
-        return torch.cat([first, self.token_embedding(symbols)], dim=1)
+    def symbols(self, tokens: Tensor) -> Tensor:
+        """Tokens (..., depth), counted on from level to level."""
+        steps = torch.arange(self.depth, device=tokens.device) * self.n_codes
+        return tokens + steps
+
+    def embed_places(self, symbols: Tensor) -> Tensor:
+        """Sum the embeddings of a place's symbols: (batch, places, dim)."""
+        return self.token_embedding(symbols).sum(dim=-2)
+
+    def embed_classes(self, classes: Tensor) -> Tensor:
+        """Embed classes (batch,) as a first place: (batch, 1, dim)."""
+        return self.class_embedding(classes).unsqueeze(1)
 
 
 class MaskedTransformer(_TokenTransformer):
-    """Bidirectional transformer over tokens, some of them masked, and a class token.
+    """Bidirectional transformer over places, some of them masked, and a class token.
 
     Parameters
     ----------
     n_codes : int
-        Size of the codebook; the mask is one more symbol.
-    n_tokens : int
-        Tokens per series.
+        Values of a token; the mask is one more symbol.
+    n_places : int
+        Places of the latent map.
     n_classes : int
         Classes; "no class" is one more. 0 is a model without classes.
+    depth : int
+        Tokens per place. All of them are masked together, and their embeddings are
+        added.
     dim, n_layers, n_heads : int
         Width, depth and attention heads.
     dropout : float
@@ -159,22 +175,25 @@ class MaskedTransformer(_TokenTransformer):
 
     References
     ----------
-    Chang et al. 2022, "MaskGIT", arXiv 2202.04200.
+    Chang et al. 2022, "MaskGIT", arXiv 2202.04200; Lee et al. 2022, "Draft-and-revise",
+    arXiv 2206.04452, section 3, for places of several tokens.
 
     Examples
     --------
     >>> import torch
     >>> net = MaskedTransformer(5, 7, n_classes=2, dim=8, n_layers=1, n_heads=2)
-    >>> tokens = torch.zeros(3, 7, dtype=torch.int64)
-    >>> net(tokens, tokens > 0, torch.tensor([0, 1, 2])).shape
-    torch.Size([3, 7, 5])
+    >>> tokens = torch.zeros(3, 7, 1, dtype=torch.int64)
+    >>> hidden = net(tokens, tokens[..., 0] > 0, torch.tensor([0, 1, 2]))
+    >>> hidden.shape, net.head(hidden, tokens).shape
+    (torch.Size([3, 7, 8]), torch.Size([3, 7, 1, 5]))
     """
 
     def __init__(
         self,
         n_codes: int,
-        n_tokens: int,
+        n_places: int,
         n_classes: int,
+        depth: int = 1,
         dim: int = 128,
         n_layers: int = 4,
         n_heads: int = 4,
@@ -182,10 +201,11 @@ class MaskedTransformer(_TokenTransformer):
     ) -> None:
         super().__init__(
             n_codes,
-            n_tokens,
+            n_places,
             n_classes,
-            n_symbols=n_codes + 1,
-            n_places=n_tokens + 1,
+            depth,
+            n_symbols=depth * n_codes + 1,
+            n_positions=n_places + 1,
             dim=dim,
             n_layers=n_layers,
             n_heads=n_heads,
@@ -193,43 +213,43 @@ class MaskedTransformer(_TokenTransformer):
         )
 
     def forward(self, tokens: Tensor, mask: Tensor, classes: Tensor) -> Tensor:
-        """Score the codes at every place.
+        """Compute the hidden states that ``head`` scores.
 
         Parameters
         ----------
-        tokens : Tensor of shape (batch, n_tokens), int64
+        tokens : Tensor of shape (batch, n_places, depth), int64
             Tokens; ignored where masked.
-        mask : Tensor of shape (batch, n_tokens), bool
-            True where a token is hidden.
+        mask : Tensor of shape (batch, n_places), bool
+            True where a place is hidden.
         classes : Tensor of shape (batch,), int64
             Class indices; ``n_classes`` means none.
 
         Returns
         -------
-        Tensor of shape (batch, n_tokens, n_codes)
+        Tensor of shape (batch, n_places, dim)
         """
-        return self.head(self.hidden(tokens, mask, classes))
-
-    def hidden(self, tokens: Tensor, mask: Tensor, classes: Tensor) -> Tensor:
-        """Compute the last hidden state, (batch, n_tokens, dim), before the head."""
-        visible = tokens.masked_fill(mask, self.n_codes)
-        x = self.dropout(self.embed(visible, classes) + self.position_embedding)
+        hidden = self.depth * self.n_codes
+        symbols = self.symbols(tokens).masked_fill(mask.unsqueeze(-1), hidden)
+        places = [self.embed_classes(classes), self.embed_places(symbols)]
+        x = self.dropout(torch.cat(places, dim=1) + self.position_embedding)
         for layer in self.layers:
             x = layer(x)
-        return x[:, 1:]
+        return self.norm(x[:, 1:])
 
 
 class CausalTransformer(_TokenTransformer):
-    """Causal transformer: a place sees the class and the tokens before it.
+    """Causal transformer: a place sees the class and the places before it.
 
     Parameters
     ----------
     n_codes : int
-        Size of the codebook.
-    n_tokens : int
-        Tokens per series.
+        Values of a token.
+    n_places : int
+        Places of the latent map.
     n_classes : int
         Classes; "no class" is one more. 0 is a model without classes.
+    depth : int
+        Tokens per place, whose embeddings are added.
     dim, n_layers, n_heads : int
         Width, depth and attention heads.
     dropout : float
@@ -238,22 +258,24 @@ class CausalTransformer(_TokenTransformer):
     References
     ----------
     van den Oord et al. 2017, "VQ-VAE", arXiv 1711.00937, section 3.3, for the place of
-    an autoregressive prior; Radford et al. 2019, "GPT-2", for the layers.
+    an autoregressive prior; Radford et al. 2019, "GPT-2", for the layers; Lee et al.
+    2022, "RQ-Transformer", arXiv 2203.01941, for places of several tokens.
 
     Examples
     --------
     >>> import torch
     >>> net = CausalTransformer(5, 7, n_classes=2, dim=8, n_layers=1, n_heads=2)
-    >>> tokens = torch.zeros(3, 7, dtype=torch.int64)
+    >>> tokens = torch.zeros(3, 7, 1, dtype=torch.int64)
     >>> net(tokens, torch.tensor([0, 1, 2])).shape
-    torch.Size([3, 7, 5])
+    torch.Size([3, 7, 8])
     """
 
     def __init__(
         self,
         n_codes: int,
-        n_tokens: int,
+        n_places: int,
         n_classes: int,
+        depth: int = 1,
         dim: int = 128,
         n_layers: int = 4,
         n_heads: int = 4,
@@ -261,46 +283,56 @@ class CausalTransformer(_TokenTransformer):
     ) -> None:
         super().__init__(
             n_codes,
-            n_tokens,
+            n_places,
             n_classes,
-            n_symbols=n_codes,
-            n_places=n_tokens,  # the last token is predicted, never seen
+            depth,
+            n_symbols=depth * n_codes,
+            n_positions=n_places,  # the last place is predicted, never seen
             dim=dim,
             n_layers=n_layers,
             n_heads=n_heads,
             dropout=dropout,
         )
 
+    def embed(self, tokens: Tensor, classes: Tensor) -> Tensor:
+        """Embed classes (batch,) and the first places' tokens (batch, n, depth)."""
+        places = [self.embed_classes(classes), self.embed_next(tokens)]
+        return torch.cat(places, dim=1)
+
+    def embed_next(self, tokens: Tensor) -> Tensor:
+        """Embed tokens (batch, n, depth): (batch, n, dim)."""
+        return self.embed_places(self.symbols(tokens))
+
     def forward(self, tokens: Tensor, classes: Tensor) -> Tensor:
-        """Score the codes at every place, given the tokens before it.
+        """Compute the hidden states that ``head`` scores, given the places before.
 
         Parameters
         ----------
-        tokens : Tensor of shape (batch, n_tokens), int64
+        tokens : Tensor of shape (batch, n_places, depth), int64
             Tokens.
         classes : Tensor of shape (batch,), int64
             Class indices; ``n_classes`` means none.
 
         Returns
         -------
-        Tensor of shape (batch, n_tokens, n_codes)
+        Tensor of shape (batch, n_places, dim)
         """
         x = self.dropout(self.embed(tokens[:, :-1], classes) + self.position_embedding)
         for layer in self.layers:
             x = layer(x, causal=True)
-        return self.head(x)
+        return self.norm(x)
 
     def make_cache(self) -> list[KeyValueCache]:
-        """Make an empty cache for :meth:`score_next`, one per layer."""
+        """Make an empty cache for :meth:`next_hidden`, one per layer."""
         return [KeyValueCache() for _ in self.layers]
 
-    def score_next(self, x: Tensor, n_seen: int, cache: list[KeyValueCache]) -> Tensor:
-        """Score the codes at the place after the newest one.
+    def next_hidden(self, x: Tensor, n_seen: int, cache: list[KeyValueCache]) -> Tensor:
+        """Compute the hidden state of the place after the newest one.
 
         Parameters
         ----------
         x : Tensor of shape (batch, n_new, dim)
-            Embeddings of the class and the first tokens, or of the next token.
+            Embeddings of the class and the first places, or of the next place.
         n_seen : int
             Places that the cache has seen before these.
         cache : list of KeyValueCache
@@ -308,9 +340,9 @@ class CausalTransformer(_TokenTransformer):
 
         Returns
         -------
-        Tensor of shape (batch, n_codes)
+        Tensor of shape (batch, dim)
         """
         x = self.dropout(x + self.position_embedding[n_seen : n_seen + x.shape[1]])
         for layer, seen in zip(self.layers, cache, strict=True):
             x = layer(x, causal=True, cache=seen)
-        return self.head(x[:, -1])
+        return self.norm(x[:, -1])

@@ -93,7 +93,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         self.dropout = dropout
 
     def _make_prior(self, **sizes):
-        """Make the network from ``n_codes``, ``n_tokens``, ``n_classes`` and others."""
+        """Make the network from ``n_codes``, ``n_tokens``, ``depth`` and others."""
         raise NotImplementedError(f"{type(self).__name__} defines no network.")
 
     def _generate(self, tokens, unknown, classes, generator):
@@ -135,6 +135,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
             self._make_prior,
             n_codes=self.n_codes_,
             n_tokens=self.n_tokens_,
+            depth=self._places[1],
             n_classes=len(self.classes_),
             dim=self.hidden_dim,
             n_layers=self.n_layers,
@@ -348,14 +349,21 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
 
     @property
     def _places(self):
-        """Places of the latent map, and tokens per place."""
+        """Places of a series, and tokens per place."""
         return getattr(self.tokenizer_, "token_shape_", (self.n_tokens_, 1))
+
+    @property
+    def _n_level_places(self):
+        """How many places, the first, tell of the whole series."""
+        return int(getattr(self.tokenizer_, "level_codebook_", None) is not None)
 
     def _unknown_tokens(self, mask):
         """Which tokens a mask of missing values (n_samples, ..., time) hides."""
         n_places, depth = self._places
         missing = mask.reshape(len(mask), -1, mask.shape[-1]).any(axis=1)
-        hidden = places_of_times(missing, n_places)
+        hidden = places_of_times(missing, n_places - self._n_level_places)
+        # The level is taken from the values that are known.
+        hidden = np.pad(hidden, ((0, 0), (self._n_level_places, 0)))
         return hidden.repeat(depth, axis=1)
 
     def _join(self, X, mask, filling):

@@ -21,8 +21,9 @@ class MaskGITSampler(TokenSampler):
     """Sample new series by iterative parallel decoding of tokens [1]_.
 
     A bidirectional transformer learns the distribution of tokens by predicting masked
-    ones from the others. Sampling starts with all tokens masked and keeps, step by
-    step, those that the model is surest of.
+    ones from the others. Sampling starts with all tokens masked and keeps some more at
+    every step. The tokens of one place of the tokenizer's latent map are masked
+    together, and drawn from coarse to fine [2]_.
 
     Parameters
     ----------
@@ -38,12 +39,16 @@ class MaskGITSampler(TokenSampler):
         hold, are then refused.
     schedule : {"cosine", "linear", "square", "cubic", "sqrt"}, default="cosine"
         How the share of masked tokens falls, in training and decoding.
+    order : {"confidence", "random"}, default="confidence"
+        Which of the drawn tokens are kept first: those that the model is surest of, or
+        random ones. With many series, "random" draws from the distribution more
+        faithfully. With few, "confidence" avoids unlikely series.
     n_steps : int, default=10
-        Decoding steps. More steps, up to one per token, draw from the model more
+        Decoding steps. More steps, up to one per place, draw from the model more
         faithfully and take longer.
     temperature : float, default=4.0
         Scale of the Gumbel noise on the confidence; it falls to zero over the steps.
-        Higher values give more diverse series.
+        Higher values give more diverse series. A random order needs none.
     guidance_scale : float, default=1.0
         Classifier-free guidance: 1 samples the class-conditional distribution, 0
         ignores the class, more than 1 exaggerates it.
@@ -125,6 +130,8 @@ class MaskGITSampler(TokenSampler):
     References
     ----------
     .. [1] Chang et al. 2022, "MaskGIT", arXiv 2202.04200.
+    .. [2] Lee et al. 2022, "Draft-and-revise: effective image generation with
+       contextual RQ-transformer", arXiv 2206.04452.
 
     Examples
     --------
@@ -141,6 +148,7 @@ class MaskGITSampler(TokenSampler):
 
     _parameter_constraints = {
         "schedule": [StrOptions(set(MASK_SCHEDULES))],
+        "order": [StrOptions({"confidence", "random"})],
         "n_steps": [Interval(Integral, 1, None, closed="left")],
         "temperature": [Interval(Real, 0, None, closed="left")],
         **TokenSampler._parameter_constraints,
@@ -152,6 +160,7 @@ class MaskGITSampler(TokenSampler):
         *,
         n_codes=None,
         schedule="cosine",
+        order="confidence",
         n_steps=10,
         temperature=4.0,
         guidance_scale=1.0,
@@ -196,6 +205,7 @@ class MaskGITSampler(TokenSampler):
             callbacks=callbacks,
         )
         self.schedule = schedule
+        self.order = order
         self.n_steps = n_steps
         self.temperature = temperature
 
@@ -213,6 +223,7 @@ class MaskGITSampler(TokenSampler):
             classes,
             n_steps=self.n_steps,
             schedule=self.schedule,
+            order=self.order,
             temperature=self.temperature,
             guidance_scale=self.guidance_scale,
             generator=generator,
@@ -229,8 +240,8 @@ class MaskGITSampler(TokenSampler):
         Returns
         -------
         tokens : ndarray of shape (n_steps, n_samples, n_tokens), int64
-            Tokens, a first guess where they are still masked; the last are those of
-            :meth:`sample_tokens`.
+            Tokens; the last are those of :meth:`sample_tokens`. Where they are still
+            masked, the coarsest token of a place is a first guess.
         masks : ndarray of shape (n_steps, n_samples, n_tokens), bool
             True where a token is still masked after the step.
 

@@ -1,13 +1,12 @@
-"""Tables of representations and of samples, and scorers of a search."""
+"""Table of representations: folds, probes, baselines, groups and weights."""
 
-import pickle
 from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from estimators import tiny_encoder, tiny_sampler, tiny_tokenizer, tiny_vae, waves
+from estimators import tiny_encoder, waves
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
@@ -25,7 +24,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sktsrep import metrics
 
-# ---------------------------------------------------------------------- representations
+# ------------------------------------------------------------------------------- tables
 
 
 class SeesLabels(TransformerMixin, BaseEstimator):
@@ -175,92 +174,6 @@ def test_bad_tasks():
         metrics.evaluate_representation(PCA(99), X, rare, cv=[(np.arange(10), [10])])
 
 
-# ---------------------------------------------------------------------- tables, scorers
-
-
-def test_evaluate_samples():
-    X, y = waves(40)
-    X_test, y_test = waves(30, seed=1)
-    sampler = tiny_sampler(tiny_tokenizer()).fit(X, y)
-    encoder = tiny_encoder().fit(X)
-    table = metrics.evaluate_samples(
-        sampler, X, X_test, y, y_test, encoder=FrozenEstimator(encoder)
-    )
-    assert list(table.columns) == ["metric", "value", "floor", "n"]
-    assert len(table) == 14
-    assert np.isfinite(table[["value", "floor"]]).all(axis=None)
-    assert (table["n"] == 40).all()
-    floor = table.set_index("metric")["floor"]
-    assert floor["memorization_ratio"] == 1
-    assert floor["classification_accuracy_score"] > 0.9
-    expected = metrics.context_fid(X_test, X, FrozenEstimator(encoder))
-    assert floor["context_fid"] == expected
-
-
-def test_evaluate_samples_without_classes():
-    X, X_test = waves(30)[0], waves(30, seed=1)[0]
-    table = metrics.evaluate_samples(tiny_vae().fit(X), X, X_test)
-    assert not table["metric"].str.contains("class|inception").any()
-    with pytest.raises(ValueError, match="both, or neither"):
-        metrics.evaluate_samples(tiny_vae(), X, X_test, np.zeros(30))
-
-
-def test_an_axis_for_one_channel_leaves_no_metric_undefined():
-    X, y = waves(40)
-    X_test, y_test = waves(30, seed=1)
-    sampler = tiny_sampler(tiny_tokenizer()).fit(X, y)
-    parts = X_test[:, None], y, y_test
-    table = metrics.evaluate_samples(sampler, X[:, None], *parts)
-    assert np.isfinite(table[["value", "floor"]]).all(axis=None)
-
-
-class Constant:
-    """A sampler that has collapsed."""
-
-    def sample(self, n_samples, random_state=None):
-        return np.zeros((n_samples, 50))
-
-
-def test_a_collapsed_sampler_has_nan_and_says_why():
-    X, X_test = waves(30)[0], waves(30, seed=1)[0]
-    with pytest.warns(UserWarning, match="is NaN: ") as caught:
-        table = metrics.evaluate_samples(Constant(), X, X_test)
-    names = table["metric"][table["value"].isna()]
-    assert len(caught) == len(names) == 3
-    assert table["floor"].notna().all()
-
-
-def test_scorers():
-    X, _ = waves(40)
-    search = GridSearchCV(
-        tiny_vae(), {"latent_dim": [1, 3]}, scoring=metrics.frechet_scorer, cv=2
-    ).fit(X)
-    assert (search.cv_results_["mean_test_score"] <= 0).all()
-    scores = cross_validate(
-        tiny_tokenizer(),
-        X,
-        cv=2,
-        scoring={
-            "rank": metrics.effective_rank_scorer,
-            "perplexity": pickle.loads(pickle.dumps(metrics.perplexity_scorer)),
-        },
-    )
-    assert (scores["test_rank"] > 0).all()
-    assert (scores["test_perplexity"] >= 1).all()
-    assert "greater_is_better=False" in repr(metrics.mmd_scorer)
-    unbiased = partial(metrics.mmd, unbiased=True)
-    scorer = metrics.make_unsupervised_scorer(unbiased, response_method="sample")
-    assert "unbiased=True" in repr(GridSearchCV(tiny_vae(), {}, scoring=scorer))
-
-
-def test_scores_take_other_models():
-    X, y = waves(30)
-    Y, _ = waves(30, seed=1)
-    model = make_pipeline(StandardScaler(), LogisticRegression())
-    assert 0 <= metrics.discriminative_score(X, Y, classifier=model, cv=3) <= 0.5
-    assert metrics.classification_accuracy_score(X, y, X, y, classifier=model) > 0.5
-
-
 # ------------------------------------------------------------------- groups and weights
 
 
@@ -355,46 +268,7 @@ def test_bad_weights():
         evaluate(sample_weight=np.arange(20) < 10)
 
 
-# ------------------------------------------------------------------- errors that help
-
-
-class Hungry(TransformerMixin, BaseEstimator):
-    """A transformer that does not find the memory it asks for."""
-
-    def fit(self, X, y=None):
-        self.n_features_in_ = X.shape[1]
-        return self
-
-    def transform(self, X):
-        raise MemoryError
-
-
-class Greedy(KNeighborsClassifier):
-    def fit(self, X, y):
-        raise MemoryError("no room")
-
-
-def test_a_lack_of_memory_costs_one_metric():
-    X, y = waves(30)
-    sampler = tiny_sampler(tiny_tokenizer()).fit(X, y)
-    with pytest.warns(UserWarning, match="is NaN: ") as caught:
-        table = metrics.evaluate_samples(
-            sampler,
-            X,
-            waves(30, seed=1)[0],
-            y,
-            y,
-            encoder=Hungry(),
-            classifier=Greedy(),
-        )
-    lost = table["metric"][table["value"].isna()]
-    assert list(lost) == [
-        "context_fid", "classification_accuracy_score",
-        "inception_score", "classification_accuracy_score, reverse",
-    ]  # fmt: skip
-    reasons = {str(warning.message) for warning in caught}
-    assert "context_fid is NaN: out of memory" in reasons
-    assert "inception_score is NaN: no room" in reasons
+# --------------------------------------------------------------------- errors that help
 
 
 def test_bad_series_and_representations():
@@ -412,8 +286,6 @@ def test_bad_series_and_representations():
         evaluate(PCA(2), np.ma.masked_greater(X, 0), y)
     with pytest.raises(ValueError, match="y has missing values"):
         evaluate(PCA(2), X, [None, 1] * 10)
-    with pytest.raises(ValueError, match="y_train has missing values"):
-        metrics.evaluate_samples(Constant(), X, X, [None] * 20, y)
 
 
 def test_tensors_with_gradient_are_evaluated():

@@ -1,0 +1,99 @@
+"""What the priors over tokens share."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sktsrep.functional import drop_classes, guide, sample_categorical
+from sktsrep.networks.base import TrainingModule
+from sktsrep.nn import CausalTransformer, MaskedTransformer
+
+__all__ = ["TokenPrior"]
+
+
+class TokenPrior(TrainingModule):
+    """Base of the networks that model the tokens of series.
+
+    Outside, the tokens of a series are a row (batch, n_tokens) in which those of a
+    place stand side by side and each level counts from its own offset. Inside, they are
+    (batch, n_places, depth), and every level counts from 0.
+
+    Parameters
+    ----------
+    class_dropout : float
+        Probability of hiding the class in training.
+
+    Attributes
+    ----------
+    transformer : MaskedTransformer or CausalTransformer
+        Gives the hidden states of the places; set by subclasses.
+    """
+
+    transformer: MaskedTransformer | CausalTransformer
+
+    def __init__(self, class_dropout: float) -> None:
+        super().__init__()
+        self.class_dropout = class_dropout
+
+    def _places(self, tokens: Tensor) -> Tensor:
+        """Tokens (batch, n_tokens) by place and level."""
+        levels = tokens.unflatten(1, (-1, self.transformer.depth))
+        return levels % self.transformer.n_codes
+
+    def _row(self, tokens: Tensor) -> Tensor:
+        """Undo :meth:`_places`."""
+        return self.transformer.symbols(tokens).flatten(start_dim=1)
+
+    def _no_class(self, tokens: Tensor) -> Tensor:
+        return tokens.new_full((len(tokens),), self.transformer.n_classes)
+
+    def _drop_some_classes(self, classes: Tensor) -> Tensor:
+        if not self.training:
+            return classes
+        no_class = self.transformer.n_classes
+        return drop_classes(classes, self.class_dropout, no_class)
+
+    def _nats(self, hidden: Tensor, tokens: Tensor) -> Tensor:
+        """Cross-entropy of tokens (..., depth) given hidden states (..., dim)."""
+        scores = self.transformer.head(hidden, tokens).float()
+        return F.cross_entropy(scores.movedim(-1, 1), tokens, reduction="none")
+
+    def _kinds(self, classes: Tensor, guidance_scale: float) -> list[Tensor]:
+        """Classes to draw with: those given and, for guidance, none."""
+        if guidance_scale == 1 or not self.transformer.n_classes:
+            return [classes]
+        return [classes, torch.full_like(classes, self.transformer.n_classes)]
+
+    @staticmethod
+    def _chooser(
+        guidance_scale: float,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+        """Make what draws tokens from scores (kinds, n_draws, n_codes)."""
+        return partial(
+            _choose,
+            guidance_scale=guidance_scale,
+            temperature=temperature,
+            generator=generator,
+        )
+
+
+def _choose(
+    scores: Tensor,
+    *,
+    guidance_scale: float,
+    temperature: float,
+    generator: torch.Generator | None,
+) -> tuple[Tensor, Tensor]:
+    if len(scores) == 2:
+        guided = guide(scores[0], scores[1], guidance_scale)
+    else:
+        guided = scores[0]
+    if temperature == 0:
+        tokens = guided.argmax(dim=-1)
+        return tokens, torch.zeros_like(tokens, dtype=torch.float64)
+    return sample_categorical(guided.double() / temperature, generator=generator)

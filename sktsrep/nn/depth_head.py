@@ -1,0 +1,117 @@
+"""Scores of the tokens of a place, from coarse to fine."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["DepthHead"]
+
+
+class DepthHead(nn.Module):
+    """Score the tokens of a place one after the other, given its hidden state.
+
+    A place has ``depth`` tokens, which a residual quantizer made from coarse to fine. A
+    token's scores depend on the hidden state and on the coarser tokens of the place.
+    A perceptron that all levels share takes the part of the depth transformer [1]_.
+
+    Parameters
+    ----------
+    n_codes : int
+        Values of a token.
+    depth : int
+        Tokens per place.
+    dim : int
+        Size of a hidden state.
+
+    References
+    ----------
+    .. [1] Lee et al. 2022, "Autoregressive image generation using residual
+       quantization", arXiv 2203.01941, section 3.2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> head = DepthHead(n_codes=5, depth=3, dim=8)
+    >>> tokens = torch.zeros(2, 4, 3, dtype=torch.int64)
+    >>> head(torch.zeros(2, 4, 8), tokens).shape
+    torch.Size([2, 4, 3, 5])
+    """
+
+    def __init__(self, n_codes: int, depth: int, dim: int) -> None:
+        super().__init__()
+        self.depth = depth
+        tables = [nn.Embedding(n_codes, dim) for _ in range(depth - 1)]
+        for table in tables:
+            nn.init.trunc_normal_(table.weight, std=0.02)
+        self.coarser = nn.ModuleList(tables)
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(dim),
+            nn.Linear(dim, dim),
+            nn.GELU(),
+            nn.Linear(dim, dim),
+        )
+        self.norm = nn.LayerNorm(dim)
+        self.scores = nn.ModuleList(nn.Linear(dim, n_codes) for _ in range(depth))
+
+    def score(self, state: Tensor, level: int) -> Tensor:
+        """Map states (..., dim) to the scores of a level's codes (..., n_codes)."""
+        return self.scores[level](self.norm(state + self.mlp(state)))
+
+    def refine(self, state: Tensor, tokens: Tensor, level: int) -> Tensor:
+        """State for the next level, (..., dim), once the tokens (...) are known."""
+        if level + 1 == self.depth:
+            return state
+        return state + self.coarser[level](tokens)
+
+    def forward(self, hidden: Tensor, tokens: Tensor) -> Tensor:
+        """Score every level's codes, given the tokens (..., depth) of those before.
+
+        Parameters
+        ----------
+        hidden : Tensor of shape (..., dim)
+            Hidden states.
+        tokens : Tensor of shape (..., depth), int64
+            Tokens.
+
+        Returns
+        -------
+        Tensor of shape (..., depth, n_codes)
+        """
+        scores = []
+        for level in range(self.depth):
+            scores.append(self.score(hidden, level))
+            hidden = self.refine(hidden, tokens[..., level], level)
+        return torch.stack(scores, dim=-2)
+
+    def draw(
+        self,
+        hidden: Tensor,
+        choose: Callable[[Tensor], tuple[Tensor, Tensor]],
+        coarsest: Tensor | None = None,
+    ) -> Tensor:
+        """Draw the tokens of places, level by level.
+
+        Parameters
+        ----------
+        hidden : Tensor of shape (..., n_draws, dim)
+            Hidden states, several of them for each draw if ``choose`` combines scores.
+        choose : callable
+            Maps scores (..., n_draws, n_codes) to tokens (n_draws,) and the log
+            probabilities of these.
+        coarsest : Tensor of shape (n_draws,), int64, default=None
+            Tokens of the first level, where they are drawn already.
+
+        Returns
+        -------
+        Tensor of shape (n_draws, depth), int64
+        """
+        tokens: list[Tensor] = []
+        for level in range(self.depth):
+            if level == 0 and coarsest is not None:
+                drawn = coarsest
+            else:
+                drawn, _ = choose(self.score(hidden, level))
+            tokens.append(drawn)
+            hidden = self.refine(hidden, drawn, level)
+        return torch.stack(tokens, dim=-1)
