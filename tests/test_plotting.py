@@ -898,3 +898,13 @@ def test_plotting_and_metrics_need_no_import_of_their_own():
         "assert not hasattr(sktsrep, 'nothing')"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_codebook_display_leaves_out_the_tokens_of_levels():
+    X = waves()[0] + 9 * np.arange(40)[:, None]
+    tokenizer = tiny_tokenizer().fit(X)
+    assert tokenizer.level_codebook_ is not None
+    display = CodebookDisplay.from_estimator(tokenizer, X)
+    tokens = tokenizer.encode(X)[:, 1:]
+    expected = np.bincount(tokens.ravel(), minlength=8) / tokens.size
+    np.testing.assert_allclose(display.usage, np.sort(expected)[::-1])

@@ -59,7 +59,11 @@ class TokenPrior(TrainingModule):
     def _nats(self, hidden: Tensor, tokens: Tensor) -> Tensor:
         """Cross-entropy of tokens (..., depth) given hidden states (..., dim)."""
         scores = self.transformer.head(hidden, tokens).float()
-        return F.cross_entropy(scores.movedim(-1, 1), tokens, reduction="none")
+        # Flat, because the codes' axis is best the last but must be the second.
+        nats = F.cross_entropy(
+            scores.flatten(end_dim=-2), tokens.flatten(), reduction="none"
+        )
+        return nats.view(tokens.shape)
 
     def _kinds(self, classes: Tensor, guidance_scale: float) -> list[Tensor]:
         """Classes to draw with: those given and, for guidance, none."""

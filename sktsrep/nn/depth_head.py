@@ -78,10 +78,13 @@ class DepthHead(nn.Module):
         -------
         Tensor of shape (..., depth, n_codes)
         """
-        scores = []
-        for level in range(self.depth):
-            scores.append(self.score(hidden, level))
-            hidden = self.refine(hidden, tokens[..., level], level)
+        states = [hidden]
+        for level in range(self.depth - 1):
+            states.append(self.refine(states[-1], tokens[..., level], level))
+        # All levels at once, as far as they share layers.
+        stacked = torch.stack(states, dim=-2)  # (..., depth, dim)
+        shared = self.norm(stacked + self.mlp(stacked)).unbind(dim=-2)
+        scores = [linear(x) for linear, x in zip(self.scores, shared, strict=True)]
         return torch.stack(scores, dim=-2)
 
     def draw(

@@ -63,7 +63,11 @@ class CodebookDisplay:
         CodebookDisplay
         """
         require(tokenizer, "encode", "codebook_")
-        return cls.from_arrays(tokenizer.encode(X), tokenizer.codebook_)
+        tokens = tokenizer.encode(X)
+        if getattr(tokenizer, "level_codebook_", None) is not None:
+            # The first place has a codebook of its own.
+            tokens = tokens[:, tokenizer.token_shape_[1] :]
+        return cls.from_arrays(tokens, tokenizer.codebook_)
 
     @classmethod
     def from_arrays(cls, tokens, codebook):
