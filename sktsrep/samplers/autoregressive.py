@@ -17,7 +17,8 @@ __all__ = ["AutoregressiveSampler"]
 class AutoregressiveSampler(TokenSampler):
     """Sample new series token by token from a causal transformer [1]_.
 
-    Every token is drawn given the ones before it. The likelihood of a series' tokens is
+    Every token is drawn given the ones before it, those of a place from coarse to fine
+    [2]_. The likelihood of a series' tokens is
     exact, and a series can be continued from its beginning.
 
     Parameters
@@ -117,6 +118,8 @@ class AutoregressiveSampler(TokenSampler):
     ----------
     .. [1] van den Oord, Vinyals, Kavukcuoglu 2017, "VQ-VAE", arXiv 1711.00937, section
        3.3, with a transformer for the PixelCNN.
+    .. [2] Lee et al. 2022, "Autoregressive image generation using residual
+       quantization", arXiv 2203.01941.
 
     Examples
     --------
