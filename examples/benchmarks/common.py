@@ -7,6 +7,21 @@ from sklearn.linear_model import RidgeClassifierCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+# Those of NC-VQVAE's table that are at hand.
+UCR_DATASETS = [
+    "SonyAIBORobotSurface1",
+    "SonyAIBORobotSurface2",
+    "Symbols",
+    "Mallat",
+    "TwoPatterns",
+    "ECG5000",
+    "Wafer",
+    "ShapesAll",
+    "FordA",
+    "FordB",
+    "ElectricDevices",
+]
+
 
 def load(path):
     """Read ``X_train, y_train, X_test, y_test`` from an ``.npz`` file."""

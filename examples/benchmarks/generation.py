@@ -39,11 +39,10 @@ import generation_peer as peer
 import numpy as np
 import pandas as pd
 import torch
-from common import append_row, read_rows
+from common import UCR_DATASETS, append_row, read_rows
 from generation_data import (
     PUBLISHED_UCR,
     RECORDINGS,
-    UCR_DATASETS,
     Setting,
     block_bootstrap,
     make_task,

@@ -12,19 +12,6 @@ RECORDINGS = {
     "ETTh1": "ETTh1.csv",
     "energy": "energy_data.csv",
 }
-UCR_DATASETS = [
-    "SonyAIBORobotSurface1",
-    "SonyAIBORobotSurface2",
-    "Symbols",
-    "Mallat",
-    "TwoPatterns",
-    "ECG5000",
-    "Wafer",
-    "ShapesAll",
-    "FordA",
-    "FordB",
-    "ElectricDevices",
-]
 
 # Series on each side of a metric: judges and distances take minutes with more.
 MAX_COMPARED = 3000

@@ -22,7 +22,14 @@ import numpy as np
 import pandas as pd
 import torch
 from aeon.transformations.collection.convolution_based import MiniRocket
-from common import append_row, load, read_rows, ridge_probe, standardized_error
+from common import (
+    UCR_DATASETS,
+    append_row,
+    load,
+    read_rows,
+    ridge_probe,
+    standardized_error,
+)
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
@@ -33,20 +40,6 @@ from sklearn.svm import LinearSVC
 
 from sktsrep import SSLEncoder, SSLVQTokenizer
 from sktsrep.metrics import perplexity
-
-DATASETS = [
-    "SonyAIBORobotSurface1",
-    "SonyAIBORobotSurface2",
-    "Symbols",
-    "Mallat",
-    "TwoPatterns",
-    "ECG5000",
-    "Wafer",
-    "ShapesAll",
-    "FordA",
-    "FordB",
-    "ElectricDevices",
-]
 
 
 def representations(seed, device):
@@ -188,7 +181,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("ucr_probe.jsonl"))
-    parser.add_argument("--datasets", nargs="+", default=DATASETS)
+    parser.add_argument("--datasets", nargs="+", default=UCR_DATASETS)
     parser.add_argument("--arms", nargs="+", default=list(representations(0, "cpu")))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--device", default="auto")
