@@ -83,7 +83,7 @@ print(f"3-fold cross-validation on the training part: {scores.round(3)}")
 # In a FrozenEstimator, the trained tokenizer is used as it is; otherwise the sampler
 # would train a new one.
 
-sampler = MaskGITSampler(FrozenEstimator(tokenizer), max_epochs=400, random_state=0)
+sampler = MaskGITSampler(FrozenEstimator(tokenizer), random_state=0)
 sampler.set_callbacks(ProgressBar()).fit(X_train, y_train)
 
 labels = sampler.classes_
