@@ -67,7 +67,7 @@ for correction in (None, "miller_madow"):
 # The floor is the value of the training part in place of the generated series. Three
 # metrics use the training part themselves; there it is the value of the test part.
 
-sampler = MaskGITSampler(FrozenEstimator(tokenizer), max_epochs=300, random_state=0)
+sampler = MaskGITSampler(FrozenEstimator(tokenizer), random_state=0)
 sampler.fit(X_train, y_train)
 encoder = SSLEncoder(max_epochs=60, random_state=0).fit(X_train)
 table = evaluate_samples(
