@@ -231,9 +231,13 @@ class SpectralEstimator(
         mean, scale = to_device(series.device, self.mean_, self.scale_)
         return ((series - mean) / scale).float()
 
-    def _prepare(self, x):
+    def _standardized(self, x):
         """Standardized series of whole hops, from a tensor of what ``fit`` saw."""
         return self._standardize(self._whole_hops(x))
+
+    def _prepare(self, x):
+        """What the encoder sees of a tensor of what ``fit`` saw."""
+        return self._standardized(x)
 
     def _embed(self, function, X):
         """As :meth:`_apply` for unchecked ``X``, whose float dtype is kept."""

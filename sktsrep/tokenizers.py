@@ -313,13 +313,24 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
 
     def _prepare(self, x):
         """What the scaler of windows leaves of standardized series."""
-        return self._scaled(x)[0]
+        return self._windows.to(x.device)(self._standardized(x))[0]
 
-    def _scaled(self, x):
-        """Rest, tokens and features that the scaler of windows gives."""
-        series = super()._prepare(x)
+    def _apply_to_series(self, function, X, dtype=None):
+        """Rows of ``function(standardized series)``, with their levels."""
+
+        def standardized(x):
+            return function(self._standardized(x))
+
+        return self._apply_in_chunks(standardized, X, dtype=dtype).numpy()
+
+    def _tokens(self, series):
+        rest, level_tokens = self._windows.to(series.device)(series)
+        return torch.cat([level_tokens, self._module.tokens(rest)], dim=1)
+
+    def _summarize(self, series):
         windows = self._windows.to(series.device)
-        return *windows(series), windows.features(series)
+        summary = self._module.embed(windows(series)[0], self.level)
+        return torch.cat([summary, windows.features(series)], dim=1)
 
     def _decode(self, tokens):
         """Standardized series from tokens on the net's device."""
@@ -377,11 +388,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
             return self.encode(X)
         X = self._check(X)
         dtype = getattr(torch, X.dtype.name)
-        return self._apply_in_chunks(self._summarize, X, dtype=dtype).numpy()
-
-    def _summarize(self, x):
-        rest, _, levels = self._scaled(x)
-        return torch.cat([self._module.embed(rest, self.level), levels], dim=1)
+        return self._apply_to_series(self._summarize, X, dtype=dtype)
 
     def encode(self, X):
         """Encode series into tokens.
@@ -397,11 +404,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
             Indices into ``codebook_``.
         """
         X = self._check(X)
-        return self._apply_in_chunks(self._tokens, X).numpy()
-
-    def _tokens(self, x):
-        rest, level_tokens, _ = self._scaled(x)
-        return torch.cat([level_tokens, self._module.tokens(rest)], dim=1)
+        return self._apply_to_series(self._tokens, X)
 
     def decode(self, tokens):
         """Decode tokens into series.
@@ -472,13 +475,9 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         """
         X = self._check(X)
 
-        def squared_error(x):
-            decoded = self._decode(self._tokens(x))
-            return (
-                (decoded - super(SSLVQTokenizer, self)._prepare(x))
-                .square()
-                .mean(dim=(1, 2))
-            )
+        def squared_error(series):
+            decoded = self._decode(self._tokens(series))
+            return (decoded - series).square().mean(dim=(1, 2))
 
-        errors = self._apply_in_chunks(squared_error, X).numpy()
+        errors = self._apply_to_series(squared_error, X)
         return -(errors + self._clipped_away(X)) if X.ndim < 4 else -errors

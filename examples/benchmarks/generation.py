@@ -21,8 +21,8 @@ null. Runs that are already in the file are not repeated, so it is safe to stop.
     python examples/benchmarks/generation.py --data DIR --quick
     python examples/benchmarks/generation.py --table --out generation.jsonl
 
-``DIR`` holds ``generation/*.csv`` and ``ucr/*.npz``. On two cores, which run two tables
-at a time, one seed takes about four hours, and ``--quick`` about 25 minutes.
+``DIR`` holds ``generation/*.csv`` and ``ucr/*.npz``. One seed takes about eight hours
+of one core and ``--quick`` about one, as estimated from single steps and two tables.
 """
 
 import argparse

@@ -1,5 +1,7 @@
 """The causal prior, which draws place by place."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -14,16 +16,8 @@ class CausalPrior(TokenPrior):
 
     Parameters
     ----------
-    n_codes : int
-        Rows of the codebook, shared equally by the levels.
-    n_tokens, depth : int
-        Tokens of a series, and of each of its places.
-    n_classes : int
-        Number of classes, 0 without.
-    dim, n_layers, n_heads, dropout
-        As of :class:`~sktsrep.nn.CausalTransformer`.
-    class_dropout : float
-        Probability of hiding the class in training.
+    **sizes
+        As of :class:`TokenPrior`.
 
     References
     ----------
@@ -33,30 +27,8 @@ class CausalPrior(TokenPrior):
 
     transformer: CausalTransformer
 
-    def __init__(
-        self,
-        *,
-        n_codes: int,
-        n_tokens: int,
-        n_classes: int,
-        depth: int,
-        dim: int,
-        n_layers: int,
-        n_heads: int,
-        dropout: float,
-        class_dropout: float,
-    ) -> None:
-        super().__init__(class_dropout)
-        self.transformer = CausalTransformer(
-            n_codes // depth,
-            n_tokens // depth,
-            n_classes,
-            depth,
-            dim,
-            n_layers,
-            n_heads,
-            dropout,
-        )
+    def __init__(self, **sizes: Any) -> None:
+        super().__init__(CausalTransformer, **sizes)
 
     def forward(self, tokens: Tensor, classes: Tensor) -> dict[str, Tensor]:
         """Compute the cross-entropy of the tokens (batch, n_tokens), in nats each."""

@@ -1,6 +1,8 @@
 """The masked prior of MaskGIT, and how it draws."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,18 +21,10 @@ class MaskedPrior(TokenPrior):
 
     Parameters
     ----------
-    n_codes : int
-        Rows of the codebook, shared equally by the levels.
-    n_tokens, depth : int
-        Tokens of a series, and of each of its places.
-    n_classes : int
-        Number of classes, 0 without.
-    dim, n_layers, n_heads, dropout
-        As of :class:`~sktsrep.nn.MaskedTransformer`.
-    class_dropout : float
-        Probability of hiding the class in training.
     schedule : str
         Schedule of the share of masked places.
+    **sizes
+        As of :class:`TokenPrior`.
 
     References
     ----------
@@ -39,31 +33,8 @@ class MaskedPrior(TokenPrior):
 
     transformer: MaskedTransformer
 
-    def __init__(
-        self,
-        *,
-        n_codes: int,
-        n_tokens: int,
-        n_classes: int,
-        depth: int,
-        dim: int,
-        n_layers: int,
-        n_heads: int,
-        dropout: float,
-        class_dropout: float,
-        schedule: str,
-    ) -> None:
-        super().__init__(class_dropout)
-        self.transformer = MaskedTransformer(
-            n_codes // depth,
-            n_tokens // depth,
-            n_classes,
-            depth,
-            dim,
-            n_layers,
-            n_heads,
-            dropout,
-        )
+    def __init__(self, *, schedule: str, **sizes: Any) -> None:
+        super().__init__(MaskedTransformer, **sizes)
         self.schedule = schedule
 
     def forward(self, tokens: Tensor, classes: Tensor) -> dict[str, Tensor]:
@@ -126,20 +97,23 @@ class MaskedPrior(TokenPrior):
             n_masked = n_masked_tokens(step, n_steps, n_start, n_unknown, schedule)
             if unknown.any():
                 hidden = self._hidden(places, unknown, kinds)
-                coarsest, log_p = self._guess(hidden, unknown, choose)
-                randomness = temperature * (1 - step / n_steps)
-                if order == "random":
-                    log_p, randomness = torch.zeros_like(log_p), 1.0
-                later = remask(
-                    log_p, unknown, n_masked, randomness, generator=generator
-                )
+                again = partial(remask, unknown=unknown, n_masked=n_masked)
+                guessed = unknown
+                if order == "random":  # guesses are needed where they are kept
+                    even = torch.zeros_like(unknown, dtype=torch.float64)
+                    later = again(even, temperature=1.0, generator=generator)
+                    guessed = unknown & ~later
+                coarsest, log_p = self._guess(hidden, guessed, choose)
+                if order == "confidence":
+                    randomness = temperature * (1 - step / n_steps)
+                    later = again(log_p, temperature=randomness, generator=generator)
                 # Finer tokens only where they are kept.
                 kept = unknown & ~later
                 drawn = self.transformer.head.draw(
                     hidden[:, kept], choose, coarsest[kept]
                 )
                 places = places.clone()
-                places[..., 0] = torch.where(unknown, coarsest, places[..., 0])
+                places[..., 0] = torch.where(guessed, coarsest, places[..., 0])
                 places[kept] = drawn
                 unknown = later
             yield self._row(places), unknown.repeat_interleave(places.shape[-1], dim=1)
@@ -155,20 +129,20 @@ class MaskedPrior(TokenPrior):
     def _guess(
         self,
         hidden: Tensor,
-        unknown: Tensor,
+        guessed: Tensor,
         choose: Callable[[Tensor], tuple[Tensor, Tensor]],
     ) -> tuple[Tensor, Tensor]:
-        """Draw the coarsest token of all unknown places.
+        """Draw the coarsest token of some places.
 
         Returns
         -------
         tokens : Tensor of shape (batch, n_places), int64
         log_probability : Tensor of shape (batch, n_places), float64
         """
-        tokens = torch.zeros_like(unknown, dtype=torch.int64)
-        log_probability = torch.zeros_like(unknown, dtype=torch.float64)
-        scores = self.transformer.head.score(hidden[:, unknown], level=0)
-        tokens[unknown], log_probability[unknown] = choose(scores)
+        tokens = torch.zeros_like(guessed, dtype=torch.int64)
+        log_probability = torch.zeros_like(guessed, dtype=torch.float64)
+        scores = self.transformer.head.score(hidden[:, guessed], level=0)
+        tokens[guessed], log_probability[guessed] = choose(scores)
         return tokens, log_probability
 
     def log_likelihood(self, tokens: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """What the priors over tokens share."""
 
 from collections.abc import Callable
-from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -23,20 +23,38 @@ class TokenPrior(TrainingModule):
 
     Parameters
     ----------
+    make_transformer : class
+        Of what gives the hidden states of the places.
+    n_codes : int
+        Rows of the codebook, shared equally by the levels.
+    n_tokens, depth : int
+        Tokens of a series, and of each of its places.
+    n_classes : int
+        Number of classes, 0 without.
     class_dropout : float
         Probability of hiding the class in training.
-
-    Attributes
-    ----------
-    transformer : MaskedTransformer or CausalTransformer
-        Gives the hidden states of the places; set by subclasses.
+    **sizes
+        The transformer's ``dim``, ``n_layers``, ``n_heads`` and ``dropout``.
     """
 
     transformer: MaskedTransformer | CausalTransformer
 
-    def __init__(self, class_dropout: float) -> None:
+    def __init__(
+        self,
+        make_transformer: type[MaskedTransformer] | type[CausalTransformer],
+        *,
+        n_codes: int,
+        n_tokens: int,
+        depth: int,
+        n_classes: int,
+        class_dropout: float,
+        **sizes: Any,
+    ) -> None:
         super().__init__()
         self.class_dropout = class_dropout
+        self.transformer = make_transformer(
+            n_codes // depth, n_tokens // depth, n_classes, depth, **sizes
+        )
 
     def _places(self, tokens: Tensor) -> Tensor:
         """Tokens (batch, n_tokens) by place and level."""
@@ -78,26 +96,16 @@ class TokenPrior(TrainingModule):
         generator: torch.Generator | None = None,
     ) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
         """Make what draws tokens from scores (kinds, n_draws, n_codes)."""
-        return partial(
-            _choose,
-            guidance_scale=guidance_scale,
-            temperature=temperature,
-            generator=generator,
-        )
 
+        def choose(scores: Tensor) -> tuple[Tensor, Tensor]:
+            guided = scores[0]
+            if len(scores) == 2:
+                guided = guide(scores[0], scores[1], guidance_scale)
+            if temperature == 0:
+                tokens = guided.argmax(dim=-1)
+                return tokens, torch.zeros_like(tokens, dtype=torch.float64)
+            return sample_categorical(
+                guided.double() / temperature, generator=generator
+            )
 
-def _choose(
-    scores: Tensor,
-    *,
-    guidance_scale: float,
-    temperature: float,
-    generator: torch.Generator | None,
-) -> tuple[Tensor, Tensor]:
-    if len(scores) == 2:
-        guided = guide(scores[0], scores[1], guidance_scale)
-    else:
-        guided = scores[0]
-    if temperature == 0:
-        tokens = guided.argmax(dim=-1)
-        return tokens, torch.zeros_like(tokens, dtype=torch.float64)
-    return sample_categorical(guided.double() / temperature, generator=generator)
+        return choose

@@ -56,7 +56,10 @@ class DepthHead(nn.Module):
 
     def score(self, state: Tensor, level: int) -> Tensor:
         """Map states (..., dim) to the scores of a level's codes (..., n_codes)."""
-        return self.scores[level](self.norm(state + self.mlp(state)))
+        return self.scores[level](self._shared(state))
+
+    def _shared(self, state: Tensor) -> Tensor:
+        return self.norm(state + self.mlp(state))
 
     def refine(self, state: Tensor, tokens: Tensor, level: int) -> Tensor:
         """State for the next level, (..., dim), once the tokens (...) are known."""
@@ -82,8 +85,7 @@ class DepthHead(nn.Module):
         for level in range(self.depth - 1):
             states.append(self.refine(states[-1], tokens[..., level], level))
         # All levels at once, as far as they share layers.
-        stacked = torch.stack(states, dim=-2)  # (..., depth, dim)
-        shared = self.norm(stacked + self.mlp(stacked)).unbind(dim=-2)
+        shared = self._shared(torch.stack(states, dim=-2)).unbind(dim=-2)
         scores = [linear(x) for linear, x in zip(self.scores, shared, strict=True)]
         return torch.stack(scores, dim=-2)
 

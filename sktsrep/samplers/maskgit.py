@@ -41,8 +41,8 @@ class MaskGITSampler(TokenSampler):
         How the share of masked tokens falls, in training and decoding.
     order : {"confidence", "random"}, default="confidence"
         Which of the drawn tokens are kept first: those that the model is surest of, or
-        random ones. With many series, "random" draws from the distribution more
-        faithfully. With few, "confidence" avoids unlikely series.
+        random ones. "random" gives more variety, and copies training series less;
+        "confidence" avoids unlikely series.
     n_steps : int, default=10
         Decoding steps. More steps, up to one per place, draw from the model more
         faithfully and take longer.
@@ -241,7 +241,7 @@ class MaskGITSampler(TokenSampler):
         -------
         tokens : ndarray of shape (n_steps, n_samples, n_tokens), int64
             Tokens; the last are those of :meth:`sample_tokens`. Where they are still
-            masked, the coarsest token of a place is a first guess.
+            masked, they are no more than a first guess of the coarsest one.
         masks : ndarray of shape (n_steps, n_samples, n_tokens), bool
             True where a token is still masked after the step.
 
