@@ -82,12 +82,13 @@ def held_out_rows(X, n_valid, rng, labels=None):
     Returns
     -------
     ndarray of int
-        Random rows; neighboring ones where windows overlap, because a window between
-        two others that it overlaps tells nothing new.
+        Random rows; the last ones where windows of a recording overlap. A window
+        between two others that it overlaps tells nothing new, and what a model meets
+        next comes after the recording.
     """
     n_samples = len(X)
     if n_valid and labels is None and _windows_overlap(X):
-        return rng.randint(n_samples - n_valid + 1) + np.arange(n_valid)
+        return np.arange(n_samples - n_valid, n_samples)
     order = rng.permutation(n_samples)
     if labels is None or not n_valid:
         return order[:n_valid]
