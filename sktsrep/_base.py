@@ -324,6 +324,12 @@ class ScoreSamplesMixin:
 class SeriesClassifier(ClassifierMixin, TorchEstimator):
     """Base of the classifiers, which have ``predict_proba``."""
 
+    def _n_validation(self, n_samples):
+        # Labels are few, and cross-validation tells what a held-out share would.
+        if self.validation_fraction == "auto" and not self.early_stopping:
+            return 0
+        return super()._n_validation(n_samples)
+
     def predict(self, X):
         """Predict the most probable classes.
 

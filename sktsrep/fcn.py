@@ -42,11 +42,9 @@ class FCNClassifier(
         weights. An int is the number of epochs to wait; True waits 10.
     validation_fraction : float, "auto" or None, default="auto"
         Share of series that are held out of the training; ``history_`` has their loss
-        as ``valid_loss``. They are random ones; of overlapping windows, the last.
-        "auto" is 0.1 with early stopping. Without it, "auto" holds out 5 % of 300
-        series or more, at most 64, and none of fewer. None holds out none.
-        Self-supervised losses compare the series of a batch with each other, so hold
-        out a few dozen.
+        as ``valid_loss``. They are random ones, in equal shares of the classes. "auto"
+        is 0.1 with early stopping and none without, because labels are few. None holds
+        out none.
     amp : bool, default=False
         Whether forward passes run in bfloat16 where torch deems it safe.
     compile : bool, default=False

@@ -19,15 +19,15 @@ from tests.estimators import (
     waves,
 )
 
-MAKERS = [
+UNSUPERVISED = [
     tiny_tokenizer,
     tiny_encoder,
     tiny_vae,
     lambda **p: tiny_sampler(tiny_tokenizer(), **p),
     lambda **p: tiny_autoregressive(tiny_tokenizer(), **p),
-    tiny_fcn,
-    lambda **p: tiny_classifier(tiny_encoder(), **p),
 ]
+CLASSIFIERS = [tiny_fcn, lambda **p: tiny_classifier(tiny_encoder(), **p)]
+MAKERS = UNSUPERVISED + CLASSIFIERS
 
 
 def windows(recording, length, step):
@@ -61,7 +61,7 @@ def test_number_of_held_out_series(share, early_stopping, n_valid):
     assert n_held_out(400, share, early_stopping) == n_valid
 
 
-@pytest.mark.parametrize("maker", MAKERS)
+@pytest.mark.parametrize("maker", UNSUPERVISED)
 def test_a_few_of_many_series_are_watched(maker):
     X, y = waves(n_samples=300)
     with warnings.catch_warnings():
@@ -69,6 +69,14 @@ def test_a_few_of_many_series_are_watched(maker):
         model = maker(batch_size=150).fit(X, y)
     assert np.isfinite(model.history_["valid_loss"]).all()
     assert "valid_loss" not in maker().fit(X[:299], y[:299]).history_
+
+
+@pytest.mark.parametrize("maker", CLASSIFIERS)
+def test_classifiers_train_on_every_label_unless_told_otherwise(maker):
+    X, y = waves(n_samples=300)
+    assert "valid_loss" not in maker().fit(X, y).history_
+    for parameters in ({"validation_fraction": 0.1}, {"early_stopping": True}):
+        assert "valid_loss" in maker(**parameters).fit(X, y).history_
 
 
 @pytest.mark.parametrize("maker", MAKERS)
