@@ -24,6 +24,7 @@ from sktsrep._device import (
     to_tensor,
 )
 from sktsrep._fit import is_nested_fit
+from sktsrep._gaps import bridge, observed_lengths
 from sktsrep._holdout import held_out_rows, n_held_out
 from sktsrep._training import FitProgress, check_callbacks, resolve_epochs, train
 from sktsrep._validation import validate_series
@@ -45,6 +46,10 @@ _PATIENCE = 10
 # Series that are prepared at once: temporary copies of all take many times their space.
 SERIES_AT_ONCE = 1024
 
+# Series of another length than those of ``fit`` are few of each: rows that go through
+# the network at once.
+_ROWS_OF_A_LENGTH = 8
+
 # Values at prediction are clipped this many times as far out as training values reach:
 # far enough to leave everything usual alone, near enough for finite results.
 _REACH = 100.0
@@ -52,6 +57,9 @@ _REACH = 100.0
 
 class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
     """Base of the estimators that hold a trained ``net_``."""
+
+    # Whether series may have missing values and unequal lengths.
+    _takes_gaps = False
 
     _parameter_constraints = {
         "max_epochs": [
@@ -107,6 +115,7 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = self._takes_gaps
         return tags
 
     def _validate_params(self):
@@ -141,6 +150,7 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
         tensors,
         X,
         *,
+        lengths=None,
         labels=None,
         subcontext=None,
         param_groups=(),
@@ -148,7 +158,8 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
     ):
         """Train a network; set ``net_``, ``history_`` and ``n_iter_``.
 
-        ``X`` and ``labels`` decide what is held out. ``subcontext`` opens
+        ``X`` and ``labels`` decide what is held out. ``lengths`` are those of the
+        series in ``tensors`` where they are unequal. ``subcontext`` opens
         scikit-learn's callback context where the training is one of several tasks of
         the fit.
         """
@@ -162,6 +173,7 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
         self.net_, self._history = train(
             make_network,
             tensors,
+            lengths=None if lengths is None else to_tensor(lengths, tensors[0].device),
             seed=random_seed(self.random_state),
             n_epochs=n_epochs,
             batch_size=self.batch_size,
@@ -185,7 +197,10 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
 
     def _check(self, X):
         check_is_fitted(self)
-        return validate_series(self, X, reset=False)
+        takes_gaps = self._takes_gaps
+        return validate_series(
+            self, X, reset=False, allow_nan=takes_gaps, any_length=takes_gaps
+        )
 
     @property
     def _module(self):
@@ -209,20 +224,62 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
         random_state = self.random_state if random_state is None else random_state
         return make_generators(random_seed(random_state), self._device)
 
-    def _apply_in_chunks(self, function, *rows, dtype=None):
+    def _apply_in_chunks(self, function, *rows, dtype=None, size=None):
         """Rows of ``function`` on the net's device, from and to the host."""
-        return apply_in_chunks(function, self._device, *rows, dtype=dtype)
+        return apply_in_chunks(function, self._device, *rows, dtype=dtype, size=size)
 
     def _apply(self, function, X, dtype=None):
         """Rows of ``function(standardized series)`` for checked ``X``, as an array.
 
-        Subclasses say how series are standardized, in ``_prepare``.
+        Subclasses say how series are standardized, in ``_prepare``. Series of one
+        length go through the network together, so that no result depends on what stands
+        after an end.
         """
 
         def prepared(x):
             return function(self._prepare(x))
 
-        return self._apply_in_chunks(prepared, X, dtype=dtype).numpy()
+        lengths = self._whole_lengths(X)
+        X = self._bridged(X)
+        if lengths is None:
+            return self._apply_in_chunks(prepared, X, dtype=dtype).numpy()
+        result, usual = None, self._whole_hops_of(self.sample_shape_[-1])
+        for length in np.unique(lengths):
+            rows = np.flatnonzero(lengths == length)
+            times = np.arange(length).clip(max=X.shape[-1] - 1)
+            size = None if length == usual else _ROWS_OF_A_LENGTH
+            part = self._apply_in_chunks(
+                prepared, X[rows][..., times], dtype=dtype, size=size
+            ).numpy()
+            if result is None:
+                result = np.empty((len(X), *part.shape[1:]), dtype=part.dtype)
+            result[rows] = part
+        return result
+
+    # --------------------------------------------------- gaps and unequal lengths
+
+    # A network sees whole numbers of so many timepoints, and at least so many.
+    _hop_length = _least_length = 1
+
+    def _whole_hops_of(self, n_timepoints):
+        whole = -(-n_timepoints // self._hop_length) * self._hop_length  # rounded up
+        return np.maximum(whole, self._least_length)
+
+    def _whole_lengths(self, X):
+        """Lengths of series in whole hops; None where all are as long as in ``fit``."""
+        if X.ndim == 4:
+            return None
+        ends = observed_lengths(X)
+        is_usual = (ends == self.sample_shape_[-1]).all()
+        return None if is_usual else self._whole_hops_of(ends)
+
+    def _bridged(self, X):
+        """Series without NaN; those that end have their last value from then on."""
+        return X if X.ndim == 4 else bridge(X, self._channel_means)
+
+    @property
+    def _channel_means(self):
+        return self.mean_.mean(axis=1)
 
     # ------------------------------------------------------------- extreme values
 

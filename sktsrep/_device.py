@@ -196,7 +196,7 @@ def as_series(x):
     return x.unsqueeze(1) if x.ndim == 2 else x
 
 
-def apply_in_chunks(function, device, *rows, dtype=None):
+def apply_in_chunks(function, device, *rows, dtype=None, size=None):
     """Apply ``function`` to rows of arrays or tensors on the host.
 
     The function sees chunks of fixed sizes on the device, which bounds its memory.
@@ -211,13 +211,15 @@ def apply_in_chunks(function, device, *rows, dtype=None):
         As many rows each.
     dtype : torch.dtype, default=None
         Type of the result; None keeps that of the function.
+    size : int, default=None
+        Rows of a chunk; None is the usual size.
 
     Returns
     -------
     Tensor
         All rows of the result, on the host.
     """
-    largest, n_rows = _CHUNK_SIZE[device.type], len(rows[0])
+    largest, n_rows = size or _CHUNK_SIZE[device.type], len(rows[0])
     sizes = (largest,) if is_batch_invariant() else (*_SMALL_SIZES, largest)
     result = None
     with torch.inference_mode(), torch_defaults():

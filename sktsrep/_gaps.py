@@ -1,18 +1,118 @@
-"""Gaps in series: straight lines, joints, fillings, and the tokens they touch."""
+"""Gaps in series, and their ends: lines, joints, fillings, the tokens they touch."""
 
 import numpy as np
 import pandas as pd
+import torch
 
 from sktsrep._device import to_tensor
 from sktsrep.functional import channel_scale
 
-__all__ = ["closest", "interpolate", "join", "places_of_times"]
+__all__ = [
+    "bridge",
+    "closest",
+    "interpolate",
+    "join",
+    "observed_lengths",
+    "places_of_times",
+    "until_ends",
+]
 
 
-def interpolate(X, mask):
-    """Replace missing values by straight lines, or by 0 where all are missing.
+def observed_lengths(X):
+    """Count the timepoints of every series up to the last one with a value.
 
-    Parameters are those of :func:`join`.
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, ..., n_timepoints)
+        Series; NaN that runs to the end in all channels means that they are shorter.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,), int
+
+    Raises
+    ------
+    ValueError
+        When a series has no value.
+
+    Examples
+    --------
+    >>> observed_lengths(np.array([[1.0, np.nan, 3.0], [1.0, np.nan, np.nan]]))
+    array([3, 1])
+    """
+    n_timepoints = X.shape[-1]
+    known = ~np.isnan(X).reshape(len(X), -1, n_timepoints).all(axis=1)
+    is_empty = ~known.any(axis=1)
+    if is_empty.any():
+        raise ValueError(
+            f"X has a series with no observed value in row {is_empty.argmax()}."
+        )
+    return n_timepoints - known[:, ::-1].argmax(axis=1)
+
+
+def bridge(X, level=None):
+    """Replace NaN by straight lines, and by the last value after the end.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, ..., n_timepoints)
+        Series.
+    level : ndarray of shape (n_channels,), default=None
+        What stands in for a channel that a series lacks; None is the channel's mean in
+        the others, or 0.
+
+    Returns
+    -------
+    ndarray of the same shape
+        ``X`` itself where nothing is missing.
+
+    Examples
+    --------
+    >>> bridge(np.array([[1.0, np.nan, 3.0, np.nan]]))
+    array([[1., 2., 3., 3.]])
+    """
+    missing = np.isnan(X)
+    rows = missing.reshape(len(X), -1).any(axis=1)
+    if not rows.any():
+        return X
+    if level is None:
+        channels = X.reshape(len(X), -1, X.shape[-1]).swapaxes(0, 1)
+        known = ~np.isnan(channels)
+        n_known = np.maximum(known.sum(axis=(1, 2)), 1)
+        level = np.where(known, channels, 0).sum(axis=(1, 2), dtype=float) / n_known
+    filled = X.copy()
+    filled[rows] = interpolate(X[rows], missing[rows], level)
+    return filled
+
+
+def until_ends(series, lengths):
+    """Put all values until the series' ends into one series.
+
+    Parameters
+    ----------
+    series : Tensor of shape (n_samples, n_channels, n_timepoints)
+        Series.
+    lengths : ndarray of shape (n_samples,), int
+        Their lengths.
+
+    Returns
+    -------
+    Tensor of shape (1, n_channels, n_values)
+
+    Examples
+    --------
+    >>> until_ends(torch.tensor([[[1, 2]], [[3, 3]]]), np.array([2, 1]))
+    tensor([[[1, 2, 3]]])
+    """
+    ends = torch.from_numpy(lengths).to(series.device)
+    known = torch.arange(series.shape[2], device=series.device) < ends[:, None]
+    return series.movedim(1, 2)[known].T.unsqueeze(0)
+
+
+def interpolate(X, mask, level=0.0):
+    """Replace missing values by straight lines, or by a level where all are missing.
+
+    Parameters are those of :func:`join`; ``level`` is one for all or for each channel.
 
     Examples
     --------
@@ -21,7 +121,9 @@ def interpolate(X, mask):
     """
     rows = np.where(mask, np.nan, X).reshape(-1, X.shape[-1])
     lines = pd.DataFrame(rows, dtype=float).interpolate(axis=1, limit_direction="both")
-    return lines.fillna(0).to_numpy(dtype=X.dtype).reshape(X.shape)
+    lines = lines.to_numpy().reshape(len(X), -1, X.shape[-1])
+    lines = np.where(np.isnan(lines), np.reshape(level, (-1, 1)), lines)
+    return lines.astype(X.dtype).reshape(X.shape)
 
 
 def closest(X, mask, fillings):

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from sklearn.utils import assert_all_finite
 
-__all__ = ["as_array_like", "check_finite", "check_unmasked"]
+__all__ = ["as_array_like", "check_finite", "check_unmasked", "is_list_of_series"]
 
 # Kinds of columns, by the words of pandas, that hold no numbers.
 _NO_NUMBERS = {
@@ -22,12 +22,19 @@ _AXES = {
 }
 
 
-def as_array_like(X, name):
-    """Unwrap tensors and lists; refuse what would lose a mask or fail obscurely."""
+def as_array_like(X, name, pad=False):
+    """Unwrap tensors and lists; refuse what would lose a mask or fail obscurely.
+
+    With ``pad``, series of unequal length, in a list or in the cells of a data frame,
+    become one array with NaN at their ends.
+    """
+    if pad and _holds_series(X):
+        X = [list(row) for row in X.to_numpy()]
+        return _pad([[np.asarray(cell) for cell in row] for row in X], name)
     if isinstance(X, (torch.Tensor, list, tuple)):
         X = _unwrap(X, name)
     if isinstance(X, (list, tuple)):
-        X = _stack(X, name)
+        X = _stack(X, name, pad)
     check_unmasked(X, name)
     if isinstance(X, pd.DataFrame):
         _check_columns(X, name)
@@ -66,11 +73,64 @@ def check_unmasked(X, name):
         )
 
 
-def _stack(X, name):
+def is_list_of_series(X):
+    """Whether ``X`` is a list of series, whose lengths then are their own matter.
+
+    A list of lists of equal length is no more than one array.
+    """
+    if not isinstance(X, (list, tuple)) or not X:
+        return False
+    kinds = (np.ndarray, torch.Tensor, pd.Series)
+    are_arrays = all(isinstance(x, kinds) and x.ndim for x in X)
+    return are_arrays or len(set(_lengths(X))) > 1
+
+
+def _holds_series(X):
+    """Whether the cells of a data frame hold series."""
+    if not isinstance(X, pd.DataFrame) or X.empty:
+        return False
+    kinds = (np.ndarray, torch.Tensor, pd.Series, list)
+    return all(isinstance(cell, kinds) for cell in X.iloc[0])
+
+
+def _pad(rows, name):
+    """Make an array (n_samples, n_channels, time) of lists of channels."""
+    n_channels = {len(row) for row in rows}
+    if len(n_channels) > 1 or any(x.ndim != 1 for row in rows for x in row):
+        raise ValueError(
+            f"{name} must hold series of shape (n_timepoints,) or (n_channels, "
+            "n_timepoints), all with the same channels."
+        )
+    lengths = [max(len(x) for x in row) for row in rows]
+    if 0 in lengths:
+        raise ValueError(f"{name} has no timepoints in row {lengths.index(0)}.")
+    kinds = {x.dtype for row in rows for x in row}
+    dtype = np.result_type(*kinds)
+    if dtype.kind not in "iufb":
+        raise ValueError(f"{name} must hold numbers, got {dtype} instead.")
+    dtype = dtype if dtype.kind == "f" else np.float64
+    padded = np.full((len(rows), n_channels.pop(), max(lengths)), np.nan, dtype=dtype)
+    for row, channels in zip(padded, rows, strict=True):
+        for values, x in zip(row, channels, strict=True):
+            values[: len(x)] = x
+    return padded
+
+
+def _pad_list(X, name):
+    """Make one array of a list of series (n_timepoints,) or (n_channels, ...)."""
+    X = [np.asarray(x) for x in X]
+    if all(x.ndim == 1 for x in X):
+        return _pad([[x] for x in X], name)[:, 0]
+    return _pad([list(x) if x.ndim == 2 else [x] for x in X], name)
+
+
+def _stack(X, name, pad=False):
     """Make one array of a list; say which lengths differ where that is impossible."""
     try:
         return np.asarray(X)
     except ValueError as error:
+        if pad:
+            return _pad_list(X, name)
         lengths = set(_lengths(X))
         if len(lengths) > 1:
             raise _unequal_length(name, lengths) from error

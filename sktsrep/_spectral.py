@@ -10,9 +10,15 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sktsrep._base import SERIES_AT_ONCE, TorchEstimator
 from sktsrep._device import as_series, resolve_device, to_device, to_tensor
+from sktsrep._gaps import bridge, until_ends
 from sktsrep._warnings import warn_user
-from sktsrep.functional import guarded_scale, limited_shape, resolve_frames
-from sktsrep.nn import STFT, SpectralEncoder
+from sktsrep.functional import (
+    channel_scale,
+    guarded_scale,
+    limited_shape,
+    resolve_frames,
+)
+from sktsrep.nn import STFT, SpectralEncoder, stage_sizes
 
 __all__ = ["SpectralEstimator"]
 
@@ -100,6 +106,15 @@ class SpectralEstimator(
             n_fft = 2 * (sample_shape[1] - 1)  # as the STFTTransformer upstream has it
         return resolve_frames(n_fft, self.hop_length, sample_shape[-1])
 
+    @property
+    def _hop_length(self):
+        return self._frames[1]
+
+    @property
+    def _least_length(self):
+        sizes = stage_sizes(self.sample_shape_[-1], self._hop_length, self.max_tokens)
+        return self._hop_length * (2 ** (len(sizes) - 1) - 1)
+
     def _stft(self, like):
         """The transform that ``fit`` resolved, for a tensor's dtype and device."""
         return STFT(*self._frames, dtype=like.dtype).to(like.device)
@@ -153,15 +168,17 @@ class SpectralEstimator(
         device = resolve_device(self.device)
         self._frames = self._resolve_frames(X.shape[1:])
         self._dtype = X.dtype
+        lengths = self._whole_lengths(X)
+        X = X if X.ndim == 4 else bridge(X)
         low, high = self._fit_bounds(X) if X.ndim < 4 else (None, None)
-        self._fit_shared_moments(X)
+        self._fit_shared_moments(X, lengths)
         series = None
         for i, x in enumerate(self._tensor_chunks(X)):
             part = self._fit_whole_hops(x.to(device), low, high)
             if series is None:
                 series = part.new_empty(len(X), *part.shape[1:])
             series[i * SERIES_AT_ONCE :][: len(part)] = part
-        self._fit_scale(series)
+        self._fit_scale(series, lengths)
         make_encoder = functools.partial(
             SpectralEncoder,
             n_channels=series.shape[1],
@@ -174,14 +191,14 @@ class SpectralEstimator(
         )
         return self._standardize_all(series), make_encoder
 
-    def _fit_shared_moments(self, X):
+    def _fit_shared_moments(self, X, lengths):
         """Learn the mean and the deviation that all series share, if they do.
 
         Archives standardize every series on its own. What is decoded then gets exactly
         their moments.
         """
         self._shared_mean = self._shared_deviation = None
-        if X.ndim == 4:
+        if X.ndim == 4 or lengths is not None:
             return
         chunks = (as_series(x).double() for x in self._tensor_chunks(X))
         moments = [(x.mean(dim=2), x.std(dim=2, correction=0)) for x in chunks]
@@ -205,8 +222,11 @@ class SpectralEstimator(
             x = x * torch.where(deviation > 0, shared / deviation, 1.0)
         return x + to_tensor(self._shared_mean, x.device)
 
-    def _fit_scale(self, series):
+    def _fit_scale(self, series, lengths):
         """Learn offset and scale, chunk by chunk in double precision."""
+        if lengths is not None:
+            self._fit_scale_of_unequal(series, lengths)
+            return
         chunks = series.split(SERIES_AT_ONCE)
         mean = sum(x.double().sum(dim=0) for x in chunks) / len(series)
 
@@ -227,9 +247,20 @@ class SpectralEstimator(
             rows.copy_(self._standardize(x))
         return result
 
+    def _fit_scale_of_unequal(self, series, lengths):
+        """As :meth:`_fit_scale`, up to the end of every series."""
+        known = until_ends(series, lengths)
+        center = known.double().mean(dim=(0, 2)).unsqueeze(1)  # (n_channels, 1)
+        self.scale_ = channel_scale(known, center).cpu().numpy()
+        self.mean_ = center.expand(-1, series.shape[2]).cpu().numpy()
+
     def _standardize(self, series):
         mean, scale = to_device(series.device, self.mean_, self.scale_)
-        return ((series - mean) / scale).float()
+        n_more = series.shape[2] - mean.shape[1]
+        if n_more > 0:  # no shape that series share reaches beyond those of fit
+            level = mean.mean(dim=1, keepdim=True).expand(-1, n_more)
+            mean = torch.cat([mean, level], dim=1)
+        return ((series - mean[:, : series.shape[2]]) / scale).float()
 
     def _standardized(self, x):
         """Standardized series of whole hops, from a tensor of what ``fit`` saw."""

@@ -46,16 +46,21 @@ _GRADIENT_CLIP = 1.0
 _AUTO_PASSES = 14
 _AUTO_MOST = 2.5
 
+# Share by which lengths may seem larger when series of similar length are put together.
+_LENGTH_JITTER = 0.25
+
 
 class DeviceBatches:
     """Batches of a tensor data set, selected on the data's own device.
 
     Rows are spread evenly, so that no last batch is much smaller than the others. A
-    lone row is taken twice, because batch statistics need two.
+    lone row is taken twice, because batch statistics need two. Series of unequal length
+    come with others of about their length, all cut to one length.
     """
 
     def __init__(self, dataset, batch_size, shuffle=False):
         self.tensors = dataset.tensors
+        self.lengths = dataset.lengths
         self.n_batches = math.ceil(len(dataset) / batch_size)
         self.shuffle = shuffle
 
@@ -63,16 +68,60 @@ class DeviceBatches:
         return self.n_batches
 
     def __iter__(self):
-        first = self.tensors[0]
-        n_samples, device = len(first), first.device
-        if self.shuffle:
-            order = torch.randperm(n_samples, device=device)
-        else:
-            order = torch.arange(n_samples, device=device)
-        for rows in order.tensor_split(self.n_batches):
+        for rows in self._batches():
             if len(rows) == 1:
                 rows = rows.repeat(2)
-            yield tuple(tensor[rows] for tensor in self.tensors), None
+            series, *others = (tensor[rows] for tensor in self.tensors)
+            if self.lengths is not None:
+                series = self._cut(series, self.lengths[rows])
+            yield (series, *others), None
+
+    def _batches(self):
+        n_samples, device = len(self.tensors[0]), self.tensors[0].device
+        if self.lengths is None:
+            if self.shuffle:
+                order = torch.randperm(n_samples, device=device)
+            else:
+                order = torch.arange(n_samples, device=device)
+            return order.tensor_split(self.n_batches)
+        keys = self.lengths.float()
+        if self.shuffle:  # other companions at every pass
+            keys = keys * (1 + _LENGTH_JITTER * torch.rand_like(keys))
+        batches = keys.argsort(stable=True).tensor_split(self.n_batches)
+        if self.shuffle:
+            batches = [batches[i] for i in torch.randperm(self.n_batches).tolist()]
+        return batches
+
+    def _cut(self, series, lengths):
+        """Cut series to their median length; shorter ones end with their last value."""
+        length = lengths.median()
+        room = (lengths - length).clamp(min=0)
+        share = torch.rand(len(room), device=room.device) if self.shuffle else 0.0
+        start = (share * (room + 1)).long().clamp(max=room)
+        times = start.unsqueeze(1) + torch.arange(length, device=room.device)
+        times = times.unsqueeze(1).expand(-1, series.shape[1], -1)
+        return series.gather(2, times)
+
+
+class Rows(TensorDataset):
+    """Tensors with one row per sample, whose series may have unequal lengths."""
+
+    def __init__(self, *tensors, lengths=None):
+        super().__init__(*tensors)
+        self.lengths = lengths
+
+    def where(self, chosen):
+        """Choose rows by a mask."""
+        lengths = None if self.lengths is None else self.lengths[chosen]
+        return Rows(*(tensor[chosen] for tensor in self.tensors), lengths=lengths)
+
+    def typical(self):
+        """Series of one length: of unequal ones the longer half, cut."""
+        series = self.tensors[0]
+        if self.lengths is None:
+            return series
+        length = self.lengths.median()
+        return series[self.lengths >= length, :, :length]
 
 
 class SeriesNet(skorch.NeuralNet):
@@ -284,6 +333,7 @@ def train(
     make_network,
     tensors,
     *,
+    lengths=None,
     seed,
     n_epochs,
     batch_size,
@@ -308,6 +358,9 @@ def train(
     tensors : sequence of Tensor
         Training data on the device to train on; the arguments of the network's
         ``forward``, one row per sample.
+    lengths : Tensor of shape (n_samples,), int, default=None
+        Lengths of the series, which are the first tensor, where they are unequal. After
+        its end a series has its last value.
     seed : int
         Decides weights, batches, augmentations and dropout.
     n_epochs, batch_size : int
@@ -350,7 +403,7 @@ def train(
     """
     device = tensors[0].device
     with isolated_random_state(seed, device):
-        training, validation = _split(tensors, held_out)
+        training, validation = _split(Rows(*tensors, lengths=lengths), held_out)
         n_steps = n_epochs * math.ceil(len(training) / batch_size)
         network = make_network()
         net = SeriesNet(
@@ -376,7 +429,7 @@ def train(
         )
         net.n_total_steps_ = n_steps
         net.initialize()
-        network.start(training.tensors[0])
+        network.start(training.typical())
         if n_epochs:
             _fit_epochs(net, training, keep_interrupted)
         _check_finite(net, training)
@@ -421,7 +474,7 @@ def _check_finite(net, training):
     Losses are of the network before a step: the last one has had no loss yet.
     """
     network = net.module_.eval()
-    batch = [tensor[: net.batch_size] for tensor in training.tensors]
+    batch, _ = next(iter(DeviceBatches(training, net.batch_size)))
     values = [*network.parameters(), *network(*batch).values()]
     if not all(value.isfinite().all() for value in values):
         raise ValueError(
@@ -430,17 +483,14 @@ def _check_finite(net, training):
         )
 
 
-def _split(tensors, held_out):
+def _split(rows, held_out):
     """Training and validation data set; the latter is None for no rows."""
     if len(held_out) == 0:
-        return TensorDataset(*tensors), None
-    is_valid = torch.zeros(len(tensors[0]), dtype=torch.bool)
+        return rows, None
+    is_valid = torch.zeros(len(rows), dtype=torch.bool)
     is_valid[torch.as_tensor(held_out)] = True
-    is_valid = is_valid.to(tensors[0].device)
-    return (
-        TensorDataset(*(tensor[~is_valid] for tensor in tensors)),
-        TensorDataset(*(tensor[is_valid] for tensor in tensors)),
-    )
+    is_valid = is_valid.to(rows.tensors[0].device)
+    return rows.where(~is_valid), rows.where(is_valid)
 
 
 def _undecayed(network):

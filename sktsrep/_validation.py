@@ -8,7 +8,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
 from sktsrep._axes import warn_of_axes
-from sktsrep._inputs import as_array_like, check_finite, check_unmasked
+from sktsrep._inputs import (
+    as_array_like,
+    check_finite,
+    check_unmasked,
+    is_list_of_series,
+)
 
 __all__ = [
     "check_mask",
@@ -29,7 +34,9 @@ _MOST_CODES = 2**16
 _CODES_PER_VALUE = 100
 
 
-def validate_series(estimator, X, y="no_validation", *, reset, allow_nan=False):
+def validate_series(
+    estimator, X, y="no_validation", *, reset, allow_nan=False, any_length=False
+):
     """Check a collection of series, or of their spectrograms.
 
     Parameters
@@ -46,7 +53,10 @@ def validate_series(estimator, X, y="no_validation", *, reset, allow_nan=False):
     reset : bool
         True in ``fit``.
     allow_nan : bool
-        Whether NaN may stand for missing values.
+        Whether NaN may stand for missing values, and lists may hold series of unequal
+        length.
+    any_length : bool
+        Whether series in a list may also have other lengths than those of ``fit``.
 
     Returns
     -------
@@ -68,21 +78,19 @@ def validate_series(estimator, X, y="no_validation", *, reset, allow_nan=False):
         When ``reset`` and the axes seem to be in another order.
     """
     name = type(estimator).__name__
-    given = X = as_array_like(X, "X")
+    is_free = any_length and is_list_of_series(X)
+    n_fixed = -1 if is_free else None
+    given = X = as_array_like(X, "X", pad=allow_nan)
     if not isinstance(y, str) and y is not None:
         _check_labels(y)
     if not reset:
         X = _with_axes_of(X, estimator.sample_shape_)
         _check_sample_axes(X, name, estimator.sample_shape_)
-    X = validate_data(
-        estimator,
-        X,
-        y,
-        reset=reset,
-        dtype=_FLOATS,
-        allow_nd=True,
-        ensure_all_finite=False,
-    )
+    checks = {"dtype": _FLOATS, "allow_nd": True, "ensure_all_finite": False}
+    if is_free and not reset:
+        X = check_array(X, estimator=estimator, **checks)
+    else:
+        X = validate_data(estimator, X, y, reset=reset, **checks)
     if isinstance(X, tuple):
         X, y = X
     check_finite(X, "X", allow_nan)
@@ -95,7 +103,7 @@ def validate_series(estimator, X, y="no_validation", *, reset, allow_nan=False):
     if reset:
         estimator.sample_shape_ = X.shape[1:]
         warn_of_axes(estimator, given, X)
-    elif X.shape[1:] != estimator.sample_shape_:
+    elif X.shape[1:][:n_fixed] != estimator.sample_shape_[:n_fixed]:
         raise ValueError(
             f"X has samples of shape {X.shape[1:]}, but {name} is expecting samples "
             f"of shape {estimator.sample_shape_} as input."

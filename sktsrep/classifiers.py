@@ -113,6 +113,7 @@ class FineTunedClassifier(SeriesClassifier):
     """
 
     _auto_steps = 500
+    _takes_gaps = True
 
     _parameter_constraints = {
         "encoder": [SpectralEstimator, FrozenEstimator, None],
@@ -184,7 +185,7 @@ class FineTunedClassifier(SeriesClassifier):
         """
         device = resolve_device(self.device)
         self._check_encoder()
-        X, y = validate_series(self, X, y, reset=True)
+        X, y = validate_series(self, X, y, reset=True, allow_nan=True)
         weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         labeled = labeled_rows(y)
         self.classes_, indices = class_indices(y[labeled])
@@ -196,7 +197,8 @@ class FineTunedClassifier(SeriesClassifier):
         context = self._init_callback_context(max_subtasks=2)
         context.call_on_fit_task_begin(estimator=self)
         self.encoder_ = self._fitted_encoder(X, context.subcontext("encoder"))
-        series = apply_in_chunks(self.encoder_._prepare, device, X[labeled])
+        known = self._bridged(X[labeled])
+        series = apply_in_chunks(self.encoder_._prepare, device, known)
         make_network = functools.partial(
             FineTunedNetwork,
             encoder=copy.deepcopy(self.encoder_.net_.module_.encoder).cpu(),
@@ -206,6 +208,7 @@ class FineTunedClassifier(SeriesClassifier):
             make_network,
             [series.to(device), *to_device(device, indices, weight)],
             X[labeled],
+            lengths=self._whole_lengths(X[labeled]),
             labels=indices,
             subcontext=functools.partial(context.subcontext, "fine-tuning"),
             param_groups=[("encoder.*", {"lr": self.lr * self.backbone_rate})],
@@ -235,6 +238,18 @@ class FineTunedClassifier(SeriesClassifier):
             )
         return encoder
 
+    @property
+    def _hop_length(self):
+        return self.encoder_._hop_length
+
+    @property
+    def _least_length(self):
+        return self.encoder_._least_length
+
+    @property
+    def _channel_means(self):
+        return self.encoder_._channel_means
+
     def _prepare(self, x):
         """Standardized series, as the encoder sees them."""
         return self.encoder_._prepare(x)
@@ -244,8 +259,8 @@ class FineTunedClassifier(SeriesClassifier):
 
         Parameters
         ----------
-        X : array-like of the shape that ``fit`` saw
-            Series or spectrograms.
+        X : array-like of the shape that ``fit`` saw, or list of arrays
+            Series or spectrograms. Series in a list may have any length.
 
         Returns
         -------

@@ -127,6 +127,7 @@ class SSLEncoder(SpectralEstimator):
     """
 
     _auto_steps = 800
+    _takes_gaps = True
 
     _parameter_constraints = {
         "ssl": [StrOptions(set(OBJECTIVES)), Objective],
@@ -194,7 +195,9 @@ class SSLEncoder(SpectralEstimator):
         X : array-like of shape (n_samples, n_timepoints), (n_samples, n_channels, \
                 n_timepoints) or (n_samples, 2 * n_channels, n_freqs, n_frames)
             Series or, with four axes, the output of
-            :class:`~sktsrep.preprocessing.STFTTransformer`.
+            :class:`~sktsrep.preprocessing.STFTTransformer`. A list may hold series
+            of unequal length. NaN means missing or, after the end of a series, not
+            there.
         y : None
             Ignored.
 
@@ -204,7 +207,7 @@ class SSLEncoder(SpectralEstimator):
         """
         objective = resolve_objective(self.ssl)
         augmentations = resolve_augmentations(self.augmentations)
-        X = validate_series(self, X, reset=True)
+        X = validate_series(self, X, reset=True, allow_nan=True)
         series, make_encoder = self._fit_series(X)
         make_network = functools.partial(
             JointEncoder,
@@ -213,7 +216,7 @@ class SSLEncoder(SpectralEstimator):
             objective=objective,
             augmentations=augmentations,
         )
-        self._train(make_network, [series], X)
+        self._train(make_network, [series], X, lengths=self._whole_lengths(X))
         self._warn_if_collapsed()
         return self
 
@@ -229,8 +232,8 @@ class SSLEncoder(SpectralEstimator):
 
         Parameters
         ----------
-        X : array-like of the shape that ``fit`` saw
-            Series or spectrograms.
+        X : array-like of the shape that ``fit`` saw, or list of arrays
+            Series or spectrograms. Series in a list may have any length.
 
         Returns
         -------

@@ -9,6 +9,7 @@ from sklearn.utils.validation import _check_sample_weight
 from sktsrep._base import SeriesClassifier
 from sktsrep._device import as_series, resolve_device, to_device, to_tensor
 from sktsrep._fit import training_fit
+from sktsrep._gaps import bridge, until_ends
 from sktsrep._validation import check_n_axes, class_indices, validate_series
 from sktsrep.functional import channel_scale
 from sktsrep.networks import FullyConvolutionalNetwork
@@ -99,6 +100,7 @@ class FCNClassifier(
     """
 
     _auto_steps = 500
+    _takes_gaps = True
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -113,7 +115,8 @@ class FCNClassifier(
         ----------
         X : array-like of shape (n_samples, n_timepoints) or (n_samples, n_channels, \
                 n_timepoints)
-            Series.
+            Series. A list may hold series of unequal length. NaN means missing or,
+            after the end of a series, not there.
         y : array-like of shape (n_samples,)
             Class labels.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -124,15 +127,18 @@ class FCNClassifier(
         self
         """
         device = resolve_device(self.device)
-        X, y = validate_series(self, X, y, reset=True)
+        X, y = validate_series(self, X, y, reset=True, allow_nan=True)
         check_n_axes(X, type(self).__name__, 3)
         self.classes_, indices = class_indices(y)
+        lengths = self._whole_lengths(X)
+        X = bridge(X)
         low, high = self._fit_bounds(X)
         series = as_series(to_tensor(X, device))
         series = series.clamp(low.to(series), high.to(series))
-        mean = series.double().mean(dim=(0, 2)).unsqueeze(1)  # (n_channels, 1)
+        known = series if lengths is None else until_ends(series, lengths)
+        mean = known.double().mean(dim=(0, 2)).unsqueeze(1)  # (n_channels, 1)
         self.mean_ = mean.cpu().numpy()
-        self.scale_ = channel_scale(series, mean).cpu().numpy()
+        self.scale_ = channel_scale(known, mean).cpu().numpy()
         make_network = functools.partial(
             FullyConvolutionalNetwork,
             n_channels=series.shape[1],
@@ -141,7 +147,7 @@ class FCNClassifier(
         weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         tensors = to_device(device, indices, weight.astype(np.float32))
         tensors = [self._prepare(series), *tensors]
-        self._train(make_network, tensors, X, labels=indices)
+        self._train(make_network, tensors, X, lengths=lengths, labels=indices)
         return self
 
     @property
@@ -158,8 +164,8 @@ class FCNClassifier(
 
         Parameters
         ----------
-        X : array-like of the shape that ``fit`` saw
-            Series.
+        X : array-like of the shape that ``fit`` saw, or list of arrays
+            Series. Those in a list may have any length.
 
         Returns
         -------
@@ -173,8 +179,8 @@ class FCNClassifier(
 
         Parameters
         ----------
-        X : array-like of the shape that ``fit`` saw
-            Series.
+        X : array-like of the shape that ``fit`` saw, or list of arrays
+            Series. Those in a list may have any length.
 
         Returns
         -------

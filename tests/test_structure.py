@@ -39,8 +39,16 @@ MAY_IMPORT = {
     "_training": {"_device", "_warnings"},
     "_fit": {"_device", "_warnings"},
     "_base": ENGINE
-    | {"_fit", "_holdout", "_training", "_versions", "_warnings", "functional"},
-    "_spectral": {"_base", "_device", "_warnings", "functional", "nn"},
+    | {
+        "_fit",
+        "_gaps",
+        "_holdout",
+        "_training",
+        "_versions",
+        "_warnings",
+        "functional",
+    },
+    "_spectral": {"_base", "_device", "_gaps", "_warnings", "functional", "nn"},
     "preprocessing": ENGINE | {"_fit", "_versions", "functional", "nn"},
     "encoders": ESTIMATOR | {"_spectral", "augmentations", "objectives"},
     "tokenizers": ESTIMATOR
@@ -57,7 +65,7 @@ MAY_IMPORT = {
     "autoencoders": ESTIMATOR | {"_base", "_device", "_spectral"},
     "classifiers": ESTIMATOR
     | {"_base", "_device", "_spectral", "_training", "encoders"},
-    "fcn": ESTIMATOR | {"_base", "_device", "functional"},
+    "fcn": ESTIMATOR | {"_base", "_device", "_gaps", "functional"},
     "samplers": ESTIMATOR | {"_base", "_device", "_gaps", "functional"},
     "metrics": ENGINE | {"_inputs", "_warnings", "functional"},
     "plotting": ENGINE | {"augmentations", "functional", "metrics"},

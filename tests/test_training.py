@@ -16,10 +16,9 @@ from estimators import (
 )
 from sklearn.callback import ProgressBar
 from skorch.callbacks import Callback
-from torch.utils.data import TensorDataset
 
 from sktsrep._device import isolated_random_state
-from sktsrep._training import DeviceBatches, SeriesNet, resolve_epochs
+from sktsrep._training import DeviceBatches, Rows, SeriesNet, resolve_epochs
 from sktsrep.networks import (
     CausalPrior,
     FineTunedNetwork,
@@ -91,7 +90,7 @@ class RecordTasks:
 @pytest.mark.parametrize("n_samples", [1, 2, 5, 16, 17, 33])
 @pytest.mark.parametrize("batch_size", [1, 4, 16])
 def test_batches_are_even_and_complete(n_samples, batch_size):
-    dataset = TensorDataset(torch.arange(n_samples))
+    dataset = Rows(torch.arange(n_samples))
     batches = [x for (x,), _ in DeviceBatches(dataset, batch_size, shuffle=True)]
     assert set(torch.cat(batches).tolist()) == set(range(n_samples))
     sizes = {len(batch) for batch in batches}

@@ -22,7 +22,7 @@ from sktsrep.nn.pooling import (
 )
 from sktsrep.nn.quantizer import QuantizerModule
 from sktsrep.nn.residual_quantizer import ResidualQuantizer
-from sktsrep.nn.spectral_encoder import STFT, SpectralEncoder
+from sktsrep.nn.spectral_encoder import STFT, SpectralEncoder, stage_sizes
 from sktsrep.nn.transformer import (
     CausalTransformer,
     MaskedTransformer,
@@ -63,6 +63,7 @@ __all__ = [
     "VectorQuantizer",
     "WindowScaler",
     "pool",
+    "stage_sizes",
     "summarize",
     "summarize_latent",
 ]

@@ -16,7 +16,7 @@ from sktsrep.nn.pooling import (
     summarize_latent,
 )
 
-__all__ = ["STFT", "SpectralEncoder"]
+__all__ = ["STFT", "SpectralEncoder", "stage_sizes"]
 
 # Power of a frequency bin, beside that of the strongest, below which it is rounding.
 _LEAST_POWER = 1e-4
@@ -71,6 +71,34 @@ class STFT(nn.Module):
         real, imaginary = spectrogram.chunk(2, dim=1)
         values = torch.complex(real, imaginary)
         return istft(values, self.n_fft, self.hop_length, self.window, n_timepoints)
+
+
+def stage_sizes(n_timepoints: int, hop_length: int, max_tokens: int) -> list[int]:
+    """Count the frames of every stage of a :class:`SpectralEncoder`.
+
+    Parameters
+    ----------
+    n_timepoints : int
+        Length of the series.
+    hop_length : int
+        Timepoints between frames.
+    max_tokens : int
+        Stages halve the frames until there are no more than this many.
+
+    Returns
+    -------
+    list of int
+        From fine to coarse.
+
+    Examples
+    --------
+    >>> stage_sizes(40, hop_length=2, max_tokens=8)
+    [21, 10, 5]
+    """
+    sizes = [1 + math.ceil(n_timepoints / hop_length)]
+    while sizes[-1] > max_tokens:
+        sizes.append(sizes[-1] // 2)
+    return sizes
 
 
 class SpectralEncoder(nn.Module):
@@ -151,9 +179,7 @@ class SpectralEncoder(nn.Module):
         # White noise of unit variance has entries of variance one half: the loss in the
         # time-frequency domain means the same for every window.
         self.scale = self.stft.window.square().sum().rsqrt().item()
-        self.sizes = [1 + math.ceil(n_timepoints / hop_length)]
-        while self.sizes[-1] > max_tokens:
-            self.sizes.append(self.sizes[-1] // 2)
+        self.sizes = stage_sizes(n_timepoints, hop_length, max_tokens)
         n_bins = n_channels * (n_fft // 2 + 1)
         self.in_channels = 2 * n_bins
         n_maps = len(self.sizes) * (1 + n_blocks)

@@ -1,0 +1,208 @@
+"""Tests of series with gaps and of unequal length."""
+
+import functools
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from sklearn.utils import get_tags
+
+from sktsrep._training import DeviceBatches, Rows
+from tests.estimators import (
+    tiny_classifier,
+    tiny_encoder,
+    tiny_fcn,
+    tiny_tokenizer,
+    waves,
+)
+
+MAKERS = {
+    "SSLEncoder": tiny_encoder,
+    "FineTunedClassifier": lambda: tiny_classifier(tiny_encoder()),
+    "FCNClassifier": tiny_fcn,
+}
+every_estimator = pytest.mark.parametrize("name", MAKERS)
+
+
+def output(model, X):
+    method = "predict_proba" if hasattr(model, "predict_proba") else "transform"
+    return getattr(model, method)(X)
+
+
+def unequal(n_samples=24, longest=50, n_channels=None, seed=0):
+    """Waves, each cut to a length of its own, in a list."""
+    X, y = waves(n_samples, longest, n_channels, seed=seed)
+    lengths = np.random.default_rng(seed).integers(3, longest + 1, size=n_samples)
+    lengths[0] = longest
+    return [x[..., :n] for x, n in zip(X, lengths, strict=True)], y
+
+
+def padded(series, n_timepoints):
+    """One array, with NaN after the ends."""
+    X = np.full((len(series), *series[0].shape[:-1], n_timepoints), np.nan)
+    for row, x in zip(X, series, strict=True):
+        row[..., : x.shape[-1]] = x
+    return X
+
+
+@functools.cache
+def fitted(name, n_channels=None):
+    return MAKERS[name]().fit(*unequal(n_channels=n_channels))
+
+
+@every_estimator
+@pytest.mark.parametrize("n_channels", [None, 2])
+def test_a_list_is_an_array_with_nan_at_the_ends(name, n_channels):
+    series, y = unequal(n_channels=n_channels)
+    model = clone(fitted(name, n_channels)).fit(padded(series, 50), y)
+    assert model.sample_shape_ == ((50,) if n_channels is None else (2, 50))
+    expected = output(fitted(name, n_channels), series)
+    np.testing.assert_array_equal(output(model, series), expected)
+    np.testing.assert_array_equal(output(model, padded(series, 50)), expected)
+
+
+@every_estimator
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 40), st.sampled_from([None, 2]))
+def test_a_series_gives_what_it_gives_alone_and_with_any_padding(
+    name, seed, n_more, n_channels
+):
+    model = fitted(name, n_channels)
+    series, _ = unequal(6, 70, n_channels, seed)
+    together = output(model, series)
+    assert np.isfinite(together).all()
+    more_padding = list(padded(series, 70 + n_more))
+    np.testing.assert_array_equal(output(model, more_padding), together)
+    alone = np.concatenate([output(model, [x]) for x in series])
+    np.testing.assert_allclose(alone, together, rtol=1e-5, atol=1e-6)
+
+
+@every_estimator
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10**6), st.floats(0, 0.9))
+def test_gaps_are_bridged_by_lines(name, seed, share):
+    model, rng = fitted(name), np.random.default_rng(seed)
+    X = waves(6, 50, seed=seed)[0]
+    gaps = rng.uniform(size=X.shape) < share
+    gaps[:, [0, -1]] = False
+    X[gaps] = np.nan
+    lines = pd.DataFrame(X).interpolate(axis=1).to_numpy()
+    np.testing.assert_allclose(output(model, X), output(model, lines), atol=1e-5)
+
+
+@every_estimator
+def test_missing_beginnings_and_channels_are_no_padding(name):
+    model = fitted(name, 2)
+    X = waves(4, 50, 2)[0]
+    X[0, 0, :9] = np.nan
+    X[1, 1] = np.nan  # a channel that the series lacks
+    X[2, 1, 30:] = np.nan  # not the end: the other channel goes on
+    filled = X.copy()
+    filled[0, 0, :9] = X[0, 0, 9]
+    filled[1, 1] = model._channel_means[1]
+    filled[2, 1, 30:] = X[2, 1, 29]
+    np.testing.assert_array_equal(output(model, X), output(model, filled))
+
+
+@every_estimator
+def test_fits_learn_from_gaps(name):
+    X, y = waves(n_samples=40)
+    X[np.random.default_rng(0).uniform(size=X.shape) < 0.1] = np.nan
+    X[::5, 30:] = np.nan
+    model = MAKERS[name]().fit(X, y)
+    assert np.isfinite(output(model, X)).all()
+    assert get_tags(model).input_tags.allow_nan
+
+
+def test_statistics_are_those_of_the_known_values():
+    series, y = unequal(40)
+    values = np.concatenate(series)
+    model = tiny_fcn().fit(series, y)
+    np.testing.assert_allclose(model.mean_[0, 0], values.mean(), rtol=1e-6)
+    np.testing.assert_allclose(model.scale_[0, 0], values.std(), rtol=1e-6)
+    encoder = tiny_encoder().fit(series)
+    # Whole hops repeat the last value once at most.
+    np.testing.assert_allclose(encoder.mean_[0], values.mean(), atol=0.03)
+    np.testing.assert_allclose(encoder.scale_[0, 0], values.std(), rtol=0.03)
+
+
+@every_estimator
+def test_equal_series_give_the_same_bits_in_a_list(name):
+    X, y = waves()
+    model, other = MAKERS[name]().fit(X, y), MAKERS[name]().fit(list(X), y)
+    np.testing.assert_array_equal(output(model, X), output(other, list(X)))
+    np.testing.assert_array_equal(output(model, X), output(model, list(X)))
+
+
+@every_estimator
+@pytest.mark.parametrize("n_timepoints", [1, 20, 49, 51, 300])
+def test_series_of_another_length_need_a_list(name, n_timepoints):
+    model = fitted(name)
+    X = waves(3, n_timepoints)[0]
+    assert output(model, list(X)).shape == (3, output(model, [X[0]]).shape[1])
+    with pytest.raises(ValueError, match="expecting"):
+        output(model, X)
+
+
+@every_estimator
+def test_forms_of_unequal_series(name):
+    series, _ = unequal()
+    expected = output(fitted(name), series)
+    tensors = [torch.from_numpy(x) for x in series]
+    lists = [x.tolist() for x in series]
+    one_channel = [x[None] for x in series]
+    objects = pd.DataFrame({"channel": [pd.Series(x) for x in series]})
+    for X in (tensors, lists, one_channel, objects):
+        np.testing.assert_array_equal(output(fitted(name), X), expected)
+
+
+@every_estimator
+def test_errors_name_the_row(name):
+    series, y = unequal()
+    model = MAKERS[name]()
+    with pytest.raises(ValueError, match=r"no timepoints in row 2"):
+        model.fit([*series[:2], series[0][:0], *series[3:]], y)
+    with pytest.raises(ValueError, match=r"no observed value in row 1"):
+        model.fit([series[0], np.full(9, np.nan), *series[2:]], y)
+    with pytest.raises(ValueError, match="the same channels"):
+        model.fit([np.ones((2, 9)), np.ones((3, 8))], y[:2])
+    with pytest.raises(ValueError, match="must hold numbers"):
+        model.fit([np.array(["a", "b"]), np.array(["c"])], y[:2])
+    with pytest.raises(ValueError, match="infinity"):
+        model.fit([*series[:-1], np.array([1.0, np.inf])], y)
+    with pytest.raises(ValueError, match=r"no observed value in row 0"):
+        output(fitted(name), np.full((1, 50), np.nan))
+
+
+def test_estimators_that_need_one_length_still_say_so():
+    series, _ = unequal()
+    with pytest.raises(ValueError, match="equal length"):
+        tiny_tokenizer().fit(series)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_batches_of_unequal_series_have_one_length_each(shuffle):
+    lengths = torch.arange(10, 110)
+    series = torch.arange(110.0).repeat(100, 1, 1)
+    rows = Rows(series, torch.arange(100), lengths=lengths)
+    seen = []
+    for (x, which), _ in DeviceBatches(rows, 16, shuffle=shuffle):
+        seen += which.tolist()
+        assert x.shape == (len(which), 1, lengths[which].median())
+        assert (x.diff(dim=2) == 1).all()  # whole stretches
+        is_long = lengths[which] >= x.shape[2]
+        assert (x[is_long, 0, -1] < lengths[which][is_long]).all()
+    assert sorted(seen) == list(range(100))
+
+
+def test_unequal_series_end_to_end():
+    series, y = unequal(120)
+    model = make_pipeline(tiny_encoder(max_epochs=5), StandardScaler(), SVC())
+    assert model.fit(series[:80], y[:80]).score(series[80:], y[80:]) > 0.8
