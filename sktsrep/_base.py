@@ -24,7 +24,7 @@ from sktsrep._device import (
     to_tensor,
 )
 from sktsrep._fit import is_nested_fit
-from sktsrep._gaps import bridge, observed_lengths
+from sktsrep._gaps import bridge, by_length, observed_lengths
 from sktsrep._holdout import held_out_rows, n_held_out
 from sktsrep._training import FitProgress, check_callbacks, resolve_epochs, train
 from sktsrep._validation import validate_series
@@ -231,30 +231,37 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
     def _apply(self, function, X, dtype=None):
         """Rows of ``function(standardized series)`` for checked ``X``, as an array.
 
-        Subclasses say how series are standardized, in ``_prepare``. Series of one
-        length go through the network together, so that no result depends on what stands
-        after an end.
+        Subclasses say how series are standardized, in ``_prepare``.
         """
 
         def prepared(x):
             return function(self._prepare(x))
 
+        return self._apply_by_length(prepared, X, dtype)
+
+    def _apply_by_length(self, function, X, dtype=None):
+        """Rows of ``function`` of what ``fit`` saw, without gaps, as an array.
+
+        Series of one length go through the network together, so that no result depends
+        on what stands after an end. Shorter rows end with NaN, or -1 of integers.
+        """
         lengths = self._whole_lengths(X)
         X = self._bridged(X)
         if lengths is None:
-            return self._apply_in_chunks(prepared, X, dtype=dtype).numpy()
-        result, usual = None, self._whole_hops_of(self.sample_shape_[-1])
-        for length in np.unique(lengths):
-            rows = np.flatnonzero(lengths == length)
+            return self._apply_in_chunks(function, X, dtype=dtype).numpy()
+
+        def cut(length, rows):
             times = np.arange(length).clip(max=X.shape[-1] - 1)
-            size = None if length == usual else _ROWS_OF_A_LENGTH
-            part = self._apply_in_chunks(
-                prepared, X[rows][..., times], dtype=dtype, size=size
+            return self._apply_in_chunks(
+                function, X[rows][..., times], dtype=dtype, size=self._n_rows(length)
             ).numpy()
-            if result is None:
-                result = np.empty((len(X), *part.shape[1:]), dtype=part.dtype)
-            result[rows] = part
-        return result
+
+        return by_length(cut, lengths)
+
+    def _n_rows(self, length):
+        """Series of a length that go through the network at once; None is as usual."""
+        is_usual = length == self._whole_hops_of(self.sample_shape_[-1])
+        return None if is_usual else _ROWS_OF_A_LENGTH
 
     # --------------------------------------------------- gaps and unequal lengths
 

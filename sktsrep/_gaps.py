@@ -9,9 +9,11 @@ from sktsrep.functional import channel_scale
 
 __all__ = [
     "bridge",
+    "by_length",
     "closest",
     "interpolate",
     "join",
+    "longer_half",
     "observed_lengths",
     "places_of_times",
     "until_ends",
@@ -83,6 +85,64 @@ def bridge(X, level=None):
     filled = X.copy()
     filled[rows] = interpolate(X[rows], missing[rows], level)
     return filled
+
+
+def by_length(function, lengths):
+    """Put together what a function gives for the rows of every length.
+
+    Parameters
+    ----------
+    function : callable
+        Maps a length and its rows to an array with as many rows.
+    lengths : ndarray of shape (n_rows,), int
+        Lengths.
+
+    Returns
+    -------
+    ndarray
+        Arrays that are shorter on the last axis end with NaN, or -1 of integers.
+
+    Examples
+    --------
+    >>> by_length(lambda length, rows: np.ones((len(rows), length)), np.array([2, 1]))
+    array([[ 1.,  1.],
+           [ 1., nan]])
+    """
+    rows = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
+    parts = [function(lengths[chosen[0]], chosen) for chosen in rows]
+    longest = max(parts, key=lambda part: part.shape[-1] if part.ndim > 1 else 0)
+    fill = np.nan if longest.dtype.kind == "f" else -1
+    whole = np.full((len(lengths), *longest.shape[1:]), fill, dtype=longest.dtype)
+    for chosen, part in zip(rows, parts, strict=True):
+        end = part.shape[-1] if part.ndim > 1 else None
+        whole[(chosen, ..., slice(end)) if end else chosen] = part
+    return whole
+
+
+def longer_half(series, lengths):
+    """Cut the longer half of series to one length.
+
+    Parameters
+    ----------
+    series : Tensor of shape (n_samples, n_channels, n_timepoints)
+        Series.
+    lengths : ndarray of shape (n_samples,), int, or None
+        Their lengths; None is the whole.
+
+    Returns
+    -------
+    Tensor of shape (n_long, n_channels, n_cut)
+
+    Examples
+    --------
+    >>> longer_half(torch.ones(3, 1, 9), np.array([9, 2, 5])).shape
+    torch.Size([2, 1, 5])
+    """
+    if lengths is None:
+        return series
+    ends = torch.as_tensor(lengths)
+    median = ends.median()
+    return series[ends >= median, :, :median]
 
 
 def until_ends(series, lengths):

@@ -255,12 +255,17 @@ class SpectralEstimator(
         self.mean_ = center.expand(-1, series.shape[2]).cpu().numpy()
 
     def _standardize(self, series):
-        mean, scale = to_device(series.device, self.mean_, self.scale_)
-        n_more = series.shape[2] - mean.shape[1]
-        if n_more > 0:  # no shape that series share reaches beyond those of fit
-            level = mean.mean(dim=1, keepdim=True).expand(-1, n_more)
-            mean = torch.cat([mean, level], dim=1)
-        return ((series - mean[:, : series.shape[2]]) / scale).float()
+        offset, scale = self._offset_and_scale(series)
+        return ((series - offset) / scale).float()
+
+    def _offset_and_scale(self, series):
+        """Offset and scale on the device, the offset as long as the series."""
+        offset, scale = to_device(series.device, self.mean_, self.scale_)
+        n_more = series.shape[2] - offset.shape[1]
+        if n_more > 0:  # a shape that series share reaches no further than those of fit
+            level = offset.mean(dim=1, keepdim=True).expand(-1, n_more)
+            offset = torch.cat([offset, level], dim=1)
+        return offset[:, : series.shape[2]], scale
 
     def _standardized(self, x):
         """Standardized series of whole hops, from a tensor of what ``fit`` saw."""
@@ -295,13 +300,18 @@ class SpectralEstimator(
                 ConvergenceWarning,
             )
 
-    def _restore(self, series):
-        """Undo :meth:`_fit_series`: samples of the shape and dtype that ``fit`` saw."""
+    def _restore(self, series, n_timepoints=None):
+        """Undo :meth:`_fit_series`: samples of the shape and dtype that ``fit`` saw.
+
+        The series may have another length.
+        """
         x = (series if torch.is_tensor(series) else to_tensor(series, "cpu")).double()
-        x = x * to_tensor(self.scale_, x.device) + to_tensor(self.mean_, x.device)
+        offset, scale = self._offset_and_scale(x)
+        x = x * scale + offset
         if len(self.sample_shape_) == 3:
             x = self._stft(x)(x)
         else:
-            x = self._share_moments(x[..., : self.sample_shape_[-1]])
-            x = x.reshape(len(x), *self.sample_shape_)
+            *channels, usual = self.sample_shape_
+            x = self._share_moments(x[..., : n_timepoints or usual])
+            x = x.reshape(len(x), *channels, x.shape[-1])
         return x.numpy().astype(self._dtype, copy=False)

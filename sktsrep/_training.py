@@ -26,6 +26,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import TensorDataset
 
 from sktsrep._device import end_with_interpreter, isolated_random_state
+from sktsrep._gaps import longer_half
 from sktsrep._warnings import warn_user
 
 __all__ = [
@@ -117,11 +118,7 @@ class Rows(TensorDataset):
 
     def typical(self):
         """Series of one length: of unequal ones the longer half, cut."""
-        series = self.tensors[0]
-        if self.lengths is None:
-            return series
-        length = self.lengths.median()
-        return series[self.lengths >= length, :, :length]
+        return longer_half(self.tensors[0], self.lengths)
 
 
 class SeriesNet(skorch.NeuralNet):

@@ -243,7 +243,7 @@ def validate_beginnings(estimator, X):
     return X
 
 
-def validate_tokens(tokens, n_tokens, n_codes):
+def validate_tokens(tokens, n_tokens, n_codes, least=0):
     """Check tokens against the size of a codebook.
 
     Parameters
@@ -254,6 +254,8 @@ def validate_tokens(tokens, n_tokens, n_codes):
         Tokens per series; None for any.
     n_codes : int or None
         Size of the codebook; None for any.
+    least : int
+        -1 where that marks the end of shorter series.
 
     Returns
     -------
@@ -279,11 +281,11 @@ def validate_tokens(tokens, n_tokens, n_codes):
         raise ValueError(
             f"X has {tokens.shape[1]} tokens per series, but {n_tokens} are expected."
         )
-    least, largest = int(tokens.min()), int(tokens.max())
-    if least < 0 or (n_codes is not None and largest >= n_codes):
+    smallest, largest = int(tokens.min()), int(tokens.max())
+    if smallest < least or (n_codes is not None and largest >= n_codes):
         raise ValueError(
             f"Tokens must lie in [0, {n_codes or 'n_codes'}), got values from "
-            f"{least} to {largest}."
+            f"{smallest} to {largest}."
         )
     most = min(_MOST_CODES - 1, _CODES_PER_VALUE * tokens.size)
     if n_codes is None and largest > most:

@@ -3,14 +3,16 @@
 import functools
 from numbers import Real
 
+import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from sktsrep._base import SERIES_AT_ONCE, ScoreSamplesMixin
 from sktsrep._device import isolated_random_state, random_seed
 from sktsrep._fit import training_fit
+from sktsrep._gaps import by_length, longer_half, observed_lengths
 from sktsrep._spectral import SpectralEstimator
 from sktsrep._validation import validate_series, validate_tokens
 from sktsrep._warnings import warn_user
@@ -30,6 +32,11 @@ _OVERFITTED = 2.0
 
 def _gives_tokens(tokenizer):
     return tokenizer.output == "tokens"
+
+
+def _like_channels(mask, series):
+    """Give a mask (n_samples, time) the axes of series."""
+    return mask if series.ndim == 2 else mask[:, None]
 
 
 class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
@@ -179,6 +186,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
     """
 
     _auto_steps = 800
+    _takes_gaps = True
 
     _parameter_constraints = {
         "ssl": [StrOptions(set(OBJECTIVES)), Objective, None],
@@ -275,9 +283,10 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         objective = resolve_objective(self.ssl)
         quantizer = resolve_quantizer(self.quantizer)
         augmentations = resolve_augmentations(self.augmentations)
-        X = validate_series(self, X, reset=True)
+        X = validate_series(self, X, reset=True, allow_nan=True)
         series, make_encoder = self._fit_series(X)
-        self._fit_windows(series, quantizer)
+        lengths = self._whole_lengths(X)
+        self._fit_windows(series, lengths, quantizer)
         make_network = functools.partial(
             Autoencoder,
             make_encoder=make_encoder,
@@ -289,7 +298,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
             augmented_weight=self.augmented_weight,
             shift_probability=self.shift_probability,
         )
-        self._train(make_network, [series], X)
+        self._train(make_network, [series], X, lengths=lengths)
         self._warn_if_collapsed()
         self._warn_if_overfitted()
         module = self._module
@@ -298,19 +307,33 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         self.token_shape_ = (n_places, module.quantizer.depth)
         return self
 
-    def _fit_windows(self, series, quantizer):
-        """Learn the scaler of windows; leave in standardized series what it leaves."""
+    def _fit_windows(self, series, lengths, quantizer):
+        """Learn the scaler of windows; leave in standardized series what it leaves.
+
+        Series of unequal length have one level each up to their ends.
+        """
         with isolated_random_state(random_seed(self.random_state), series.device):
             module = quantizer.make_module(len(series))
             n_codes = module.n_codes // module.depth
             self._windows = WindowScaler(series.shape[1], n_codes, module.depth)
-            self._windows.to(series.device).start(series)
-        for rows in series.split(SERIES_AT_ONCE):
-            rows.copy_(self._windows(rows)[0])
+            self._windows.to(series.device).start(longer_half(series, lengths))
+        if lengths is not None and self._windows.has_levels:
+            self._remove_levels(series, lengths)
+        else:
+            for rows in series.split(SERIES_AT_ONCE):
+                rows.copy_(self._windows(rows)[0])
         self.level_codebook_ = None
         if self._windows.has_levels:
             codebook = self._windows.quantizer.codebook
             self.level_codebook_ = codebook.detach().cpu().numpy().copy()
+
+    def _remove_levels(self, series, lengths):
+        """Leave in series of unequal length what the scaler of windows leaves."""
+        for length in np.unique(lengths):
+            rows = torch.from_numpy(np.flatnonzero(lengths == length))
+            rest = self._windows(series[rows, :, :length])[0]
+            series[rows, :, :length] = rest
+            series[rows, :, length:] = rest[..., -1:]
 
     def _prepare(self, x):
         """What the scaler of windows leaves of standardized series."""
@@ -322,7 +345,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         def standardized(x):
             return function(self._standardized(x))
 
-        return self._apply_in_chunks(standardized, X, dtype=dtype).numpy()
+        return self._apply_by_length(standardized, X, dtype)
 
     def _tokens(self, series):
         rest, level_tokens = self._windows.to(series.device)(series)
@@ -333,11 +356,28 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         summary = self._module.embed(windows(series)[0], self.level)
         return torch.cat([summary, windows.features(series)], dim=1)
 
-    def _decode(self, tokens):
-        """Standardized series from tokens on the net's device."""
+    def _decode(self, tokens, length):
+        """Standardized series of a length from tokens on the net's device."""
         n_levels = self.token_shape_[1] if self._windows.has_levels else 0
-        rest = self._module.decode_tokens(tokens[:, n_levels:])
+        rest = self._module.decode_tokens(tokens[:, n_levels:], length)
         return self._windows.to(rest.device).inverse(rest, tokens[:, :n_levels])
+
+    @property
+    def _usual_length(self):
+        """Length that the network sees of series that are as long as in ``fit``."""
+        return self._module.encoder.n_timepoints
+
+    def _n_tokens_of(self, length):
+        """Tokens of series of a whole length."""
+        n_places = self._module.encoder.sizes_of(length)[-1] + self._windows.has_levels
+        return n_places * self.token_shape_[1]
+
+    def _shortest_of(self, n_tokens):
+        """Shortest whole length of series with so many tokens."""
+        encoder = self._module.encoder
+        n_places = n_tokens // self.token_shape_[1] - self._windows.has_levels
+        n_frames = n_places << (len(encoder.sizes) - 1)
+        return np.maximum((n_frames - 1) * self._hop_length, 1)
 
     def _warn_if_overfitted(self):
         """Warn when held-out series are reconstructed far worse than others."""
@@ -408,22 +448,74 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         X = self._check(X)
         return self._apply_to_series(self._tokens, X)
 
-    def decode(self, tokens):
+    def decode(self, tokens, lengths=None):
         """Decode tokens into series.
 
         Parameters
         ----------
         tokens : array-like of shape (n_samples, n_tokens), int
-            Indices into ``codebook_``.
+            Indices into ``codebook_``; -1 after the end of a series that is shorter.
+        lengths : array-like of shape (n_samples,), int, default=None
+            Timepoints of every series. They decide among the few lengths that have so
+            many tokens; None is the length in ``fit``, or the shortest.
 
         Returns
         -------
         ndarray
-            Series or spectrograms of the sample shape and dtype that ``fit`` saw.
+            Series or spectrograms of the sample shape and dtype that ``fit`` saw. NaN
+            after the end of a series that is shorter.
         """
         check_is_fitted(self)
-        tokens = validate_tokens(tokens, self._n_tokens, len(self.codebook_))
-        return self._restore(self._apply_in_chunks(self._decode, tokens))
+        n_codes = len(self.codebook_)
+        if lengths is None and (np.asarray(tokens) != -1).all():
+            tokens = validate_tokens(tokens, self._n_tokens, n_codes)
+            decode = functools.partial(self._decode, length=self._usual_length)
+            return self._restore(self._apply_in_chunks(decode, tokens))
+        tokens = validate_tokens(tokens, None, n_codes, least=-1)
+        return self._decode_unequal(tokens, self._lengths_of(tokens, lengths))
+
+    def _lengths_of(self, tokens, lengths):
+        """Lengths of series that are given by tokens, in timepoints."""
+        n_tokens = (tokens >= 0).sum(axis=1)
+        least = self._n_tokens_of(max(self._least_length, 1))
+        is_whole = (n_tokens % self.token_shape_[1] == 0) & (n_tokens >= least)
+        is_row = (tokens[:, :-1] >= 0) | (tokens[:, 1:] < 0)  # no -1 before the end
+        is_wrong = ~(is_whole & is_row.all(axis=1))
+        if lengths is None:
+            usual = n_tokens == self._n_tokens
+            shortest = self._shortest_of(n_tokens)
+            lengths = np.where(usual, self.sample_shape_[-1], shortest)
+        else:
+            lengths = check_array(lengths, ensure_2d=False, dtype=np.int64)
+            if lengths.shape != (len(tokens),):
+                raise ValueError(
+                    f"lengths must have shape ({len(tokens)},), got {lengths.shape}."
+                )
+            whole = self._whole_hops_of(lengths)
+            expected = [self._n_tokens_of(length) for length in whole.tolist()]
+            is_wrong |= (lengths < 1) | (n_tokens != expected)
+        if is_wrong.any():
+            raise ValueError(
+                f"The tokens in row {is_wrong.argmax()} are not those of a series, or "
+                "not of one of its length: they must be as encode gives them."
+            )
+        return lengths
+
+    def _decode_unequal(self, tokens, lengths):
+        """Series of these lengths, with NaN after their ends."""
+
+        def decode(length, rows):
+            part = self._apply_in_chunks(
+                functools.partial(self._decode, length=int(length)),
+                tokens[rows, : self._n_tokens_of(int(length))],
+                size=self._n_rows(length),
+            )
+            return self._restore(part, int(length))
+
+        series = by_length(decode, self._whole_hops_of(lengths))
+        is_over = np.arange(series.shape[-1]) >= lengths[:, None]
+        series[np.broadcast_to(_like_channels(is_over, series), series.shape)] = np.nan
+        return series[..., : lengths.max()]
 
     @available_if(_gives_tokens)
     def inverse_transform(self, X):
@@ -454,7 +546,14 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         ndarray
             Series or spectrograms of the sample shape and dtype that ``fit`` saw.
         """
-        return self.decode(self.encode(X))
+        X = self._check(X)
+        if X.ndim == 4 or (not np.isnan(X).any() and X.shape[1:] == self.sample_shape_):
+            return self.decode(self.encode(X))
+        given, lengths = X, observed_lengths(X)
+        series = self._decode_unequal(self._apply_to_series(self._tokens, X), lengths)
+        whole = np.full(given.shape, np.nan, dtype=series.dtype)
+        whole[..., : series.shape[-1]] = series
+        return whole
 
     def score_samples(self, X):
         """Compute the negative mean squared error of reconstructed series.
@@ -476,10 +575,42 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         For embeddings, search with the score of a probe.
         """
         X = self._check(X)
+        if X.ndim == 4:
+            return -self._errors(X).mean(axis=1, dtype=np.float64)
+        return np.nanmean(self.score_timepoints(X), axis=1)
+
+    def score_timepoints(self, X):
+        """Compute the negative squared error of every timepoint.
+
+        Parameters
+        ----------
+        X : array-like of the shape that ``fit`` saw
+            Series; spectrograms have no timepoints.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_timepoints)
+            Mean over the channels, in units of the standardized series; low for unusual
+            timepoints. Its mean over time is :meth:`score_samples`.
+        """
+        X = self._check(X)
+        if X.ndim == 4:
+            raise ValueError("score_timepoints needs series, got spectrograms instead.")
+        errors = np.full((len(X), X.shape[-1]), np.nan)
+        found = self._errors(X)[:, : X.shape[-1]]
+        errors[:, : found.shape[1]] = found
+        errors[np.isnan(X).reshape(len(X), -1, X.shape[-1]).all(axis=1)] = np.nan
+        # Every timepoint as a series of its own.
+        known = self._bridged(X)
+        single = known[:, None] if X.ndim == 2 else known
+        single = np.moveaxis(single, -1, 1).reshape(-1, single.shape[1], 1)
+        return -(errors + self._clipped_away(single).reshape(errors.shape))
+
+    def _errors(self, X):
+        """Squared error of every timepoint of whole hops, mean over the channels."""
 
         def squared_error(series):
-            decoded = self._decode(self._tokens(series))
-            return (decoded - series).square().mean(dim=(1, 2))
+            decoded = self._decode(self._tokens(series), series.shape[-1])
+            return (decoded - series).square().mean(dim=1)
 
-        errors = self._apply_to_series(squared_error, X)
-        return -(errors + self._clipped_away(X)) if X.ndim < 4 else -errors
+        return self._apply_to_series(squared_error, X)

@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "_device": {"_config", "_warnings"},
     "_gaps": {"_device", "functional"},
     "_holdout": set(),
-    "_training": {"_device", "_warnings"},
+    "_training": {"_device", "_gaps", "_warnings"},
     "_fit": {"_device", "_warnings"},
     "_base": ENGINE
     | {
@@ -55,6 +55,7 @@ MAY_IMPORT = {
     | {
         "_base",
         "_device",
+        "_gaps",
         "_spectral",
         "_warnings",
         "augmentations",

@@ -15,11 +15,13 @@ from sklearn.svm import SVC
 from sklearn.utils import get_tags
 
 from sktsrep._training import DeviceBatches, Rows
+from sktsrep.quantizers import EMACodebook, ResidualVQ
 from tests.estimators import (
     tiny_classifier,
     tiny_encoder,
     tiny_fcn,
     tiny_tokenizer,
+    tiny_vae,
     waves,
 )
 
@@ -27,6 +29,7 @@ MAKERS = {
     "SSLEncoder": tiny_encoder,
     "FineTunedClassifier": lambda: tiny_classifier(tiny_encoder()),
     "FCNClassifier": tiny_fcn,
+    "SSLVQTokenizer": tiny_tokenizer,
 }
 every_estimator = pytest.mark.parametrize("name", MAKERS)
 
@@ -184,7 +187,95 @@ def test_errors_name_the_row(name):
 def test_estimators_that_need_one_length_still_say_so():
     series, _ = unequal()
     with pytest.raises(ValueError, match="equal length"):
-        tiny_tokenizer().fit(series)
+        tiny_vae().fit(series)
+    with pytest.raises(ValueError, match="contains NaN"):
+        tiny_vae().fit(padded(series, 50))
+
+
+TOKENIZERS = {
+    "one stage": {},
+    "several stages": {"hop_length": 1},
+    "residual": {"quantizer": ResidualVQ(3, EMACodebook(8, dim=4))},
+}
+every_tokenizer = pytest.mark.parametrize("name", TOKENIZERS)
+
+
+@functools.cache
+def fitted_tokenizer(name, n_channels=None, level=0):
+    series, _ = unequal(n_channels=n_channels)
+    shifts = level * np.arange(len(series))
+    series = [x + shift for x, shift in zip(series, shifts, strict=True)]
+    return tiny_tokenizer(**TOKENIZERS[name]).fit(series)
+
+
+@every_tokenizer
+@settings(max_examples=15, deadline=None)
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from([None, 2]),
+    st.sampled_from([0, 50]),
+)
+def test_tokens_and_reconstructions_end_where_series_end(name, seed, n_channels, level):
+    tokenizer = fitted_tokenizer(name, n_channels, level)
+    assert (tokenizer.level_codebook_ is not None) == (level > 0)
+    series, _ = unequal(6, 70, n_channels, seed)
+    lengths = np.array([x.shape[-1] for x in series])
+    tokens, decoded = tokenizer.encode(series), tokenizer.reconstruct(series)
+    assert decoded.shape == padded(series, 70).shape
+    np.testing.assert_array_equal(np.isnan(decoded), np.isnan(padded(series, 70)))
+    np.testing.assert_array_equal(tokenizer.decode(tokens, lengths), decoded)
+    errors = tokenizer.score_timepoints(series)
+    for row, x in enumerate(series):
+        (alone,) = tokenizer.encode([x])
+        np.testing.assert_array_equal(tokens[row, : len(alone)], alone)
+        assert (tokens[row, len(alone) :] == -1).all()
+        n = x.shape[-1]
+        again = tokenizer.reconstruct([x])[0]
+        np.testing.assert_allclose(decoded[row, ..., :n], again, atol=1e-5)
+        assert np.isfinite(errors[row, :n]).all()
+        assert np.isnan(errors[row, n:]).all()
+
+
+@every_tokenizer
+def test_tokens_alone_tell_about_how_long_series_are(name):
+    tokenizer = fitted_tokenizer(name)
+    series = [np.ones(n) for n in range(1, 80)]
+    tokens = tokenizer.encode(series)
+    decoded = tokenizer.decode(tokens)
+    known = (~np.isnan(decoded)).sum(axis=1)
+    spacing = 50 / (tokenizer.token_shape_[0] - 1)
+    assert (np.abs(known - np.arange(1, 80)) <= 2 * spacing).all()
+    # As many tokens as they have.
+    again = tokenizer.encode([x[:n] for x, n in zip(decoded, known, strict=True)])
+    np.testing.assert_array_equal((again >= 0).sum(axis=1), (tokens >= 0).sum(axis=1))
+
+
+def test_tokens_that_are_of_no_series():
+    tokenizer = fitted_tokenizer("residual")
+    tokens = tokenizer.encode([np.ones(50), np.ones(9)])
+    hole = tokens.copy()
+    hole[0, 3] = -1
+    lone = np.where(np.arange(tokens.shape[1]) < 4, tokens, -1)
+    for wrong in (hole, lone, np.full_like(tokens, -1)):
+        with pytest.raises(ValueError, match="tokens in row 0 are not those"):
+            tokenizer.decode(wrong)
+    with pytest.raises(ValueError, match="tokens in row 1 are not those"):
+        tokenizer.decode(tokens, [50, 30])
+    with pytest.raises(ValueError, match="lengths must have shape"):
+        tokenizer.decode(tokens, [50])
+    with pytest.raises(ValueError, match="Tokens must lie in"):
+        tokenizer.decode(tokens - 1)
+
+
+def test_missing_values_are_reconstructed_and_do_not_count():
+    X = waves()[0]
+    tokenizer = tiny_tokenizer().fit(X)
+    X[0, 7:9] = np.nan
+    decoded, scores = tokenizer.reconstruct(X), tokenizer.score_timepoints(X)
+    assert np.isfinite(decoded).all()
+    assert np.isnan(scores).sum() == np.isnan(X).sum()
+    expected = np.delete(scores[0], [7, 8]).mean()
+    np.testing.assert_allclose(tokenizer.score_samples(X)[0], expected)
 
 
 @pytest.mark.parametrize("shuffle", [True, False])

@@ -84,17 +84,19 @@ class Autoencoder(TrainingModule):
             self.joint_embedding.start(self.encoder)
         self.quantizer.start(self.encoder.latent_vectors(x, _N_START_VECTORS))
 
-    def decode(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Map (batch, dim, places) to spectrogram and series.
+    def decode(self, z: Tensor, n_timepoints: int) -> tuple[Tensor, Tensor]:
+        """Map (batch, dim, places) to spectrogram and series of that length.
 
         The entries of the spectrogram are relative to the power of their bins.
         """
-        relative = self.decoder(z).float()
-        return relative, self.encoder.series(relative * self.encoder.bin_scale)
+        sizes = self.encoder.sizes_of(n_timepoints)
+        relative = self.decoder(z, sizes[::-1]).float()
+        spectrogram = relative * self.encoder.bin_scale
+        return relative, self.encoder.series(spectrogram, n_timepoints)
 
-    def decode_tokens(self, tokens: Tensor) -> Tensor:
-        """Map tokens (batch, n_tokens) to series."""
-        return self.decode(self.quantizer.lookup(tokens))[1]
+    def decode_tokens(self, tokens: Tensor, n_timepoints: int) -> Tensor:
+        """Map tokens (batch, n_tokens) to series (batch, channels, n_timepoints)."""
+        return self.decode(self.quantizer.lookup(tokens), n_timepoints)[1]
 
     def tokens(self, x: Tensor) -> Tensor:
         """Map series to tokens (batch, n_tokens)."""
@@ -117,7 +119,7 @@ class Autoencoder(TrainingModule):
         spectrogram = self.encoder.spectrogram(x)
         z = self.encoder.latent(spectrogram)  # (batch, dim, places)
         z_q, _, terms = self.quantizer(z)
-        decoded, series = self.decode(z_q)
+        decoded, series = self.decode(z_q, x.shape[-1])
         self.monitor(pool(z_q))
         terms["time_loss"] = F.mse_loss(series, x)
         # Relative, because most bins have next to no share in the series' error.
@@ -142,7 +144,7 @@ class Autoencoder(TrainingModule):
         """Reconstruction of the view, which is not quantized."""
         if not self.augmented_weight:
             return {}
-        loss = F.mse_loss(self.decode(z_view)[1], view)
+        loss = F.mse_loss(self.decode(z_view, view.shape[-1])[1], view)
         return {"augmented_loss": self.augmented_weight * loss}
 
     def after_step(self, progress: float) -> None:

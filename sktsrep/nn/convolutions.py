@@ -135,7 +135,8 @@ class Decoder(nn.Module):
     out_channels : int
         Channels of the spectrogram.
     sizes : sequence of int
-        Frames after every stage, from the coarsest to the full spectrogram.
+        Frames after every stage, from the coarsest to the full spectrogram, unless
+        ``forward`` is given others.
     n_blocks : int
         Residual blocks per stage.
 
@@ -156,7 +157,7 @@ class Decoder(nn.Module):
         n_blocks: int,
     ) -> None:
         super().__init__()
-        self.sizes = tuple(sizes)
+        self.sizes = list(sizes)
         self.entry = nn.Conv1d(in_dim, hidden_dim, 3, padding=1)
         self.stages = nn.ModuleList(
             _residual_stage(hidden_dim, n_blocks) for _ in self.sizes
@@ -167,10 +168,10 @@ class Decoder(nn.Module):
             nn.Conv1d(hidden_dim, out_channels, 3, padding=1),
         )
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Tensor, sizes: Sequence[int] | None = None) -> Tensor:
         """Map (batch, in_dim, places) to (batch, out_channels, sizes[-1])."""
         x = self.entry(z)
-        for size, stage in zip(self.sizes, self.stages, strict=True):
+        for size, stage in zip(sizes or self.sizes, self.stages, strict=True):
             if x.shape[-1] != size:
                 x = F.interpolate(x, size=size, mode="linear")
             x = stage(x)

@@ -272,8 +272,13 @@ class SpectralEncoder(nn.Module):
         """Map (batch, channels, time) to (batch, out_dim, places)."""
         return self.latent(self.spectrogram(x))
 
-    def series(self, spectrogram: Tensor) -> Tensor:
-        """Invert :meth:`spectrogram`."""
+    def sizes_of(self, n_timepoints: int) -> list[int]:
+        """Count the frames of every stage, from fine to coarse, at another length."""
+        n_frames = 1 + math.ceil(n_timepoints / self.stft.hop_length)
+        return [n_frames >> stage for stage in range(len(self.sizes))]
+
+    def series(self, spectrogram: Tensor, n_timepoints: int | None = None) -> Tensor:
+        """Invert :meth:`spectrogram`, for series of this length or that of ``fit``."""
         n_bins = self.stft.n_fft // 2 + 1
         unscaled = spectrogram.unflatten(1, (-1, n_bins)) / self.scale
-        return self.stft.inverse(unscaled, self.n_timepoints)
+        return self.stft.inverse(unscaled, n_timepoints or self.n_timepoints)
