@@ -367,6 +367,21 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         """Length that the network sees of series that are as long as in ``fit``."""
         return self._module.encoder.n_timepoints
 
+    def count_tokens(self, n_timepoints):
+        """Count the tokens of a series of a length.
+
+        Parameters
+        ----------
+        n_timepoints : int
+            Length of the series.
+
+        Returns
+        -------
+        int
+        """
+        check_is_fitted(self)
+        return self._n_tokens_of(int(self._whole_hops_of(n_timepoints)))
+
     def _n_tokens_of(self, length):
         """Tokens of series of a whole length."""
         n_places = self._module.encoder.sizes_of(length)[-1] + self._windows.has_levels

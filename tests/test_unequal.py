@@ -15,11 +15,14 @@ from sklearn.svm import SVC
 from sklearn.utils import get_tags
 
 from sktsrep._training import DeviceBatches, Rows
+from sktsrep.nn import MaskedTransformer
 from sktsrep.quantizers import EMACodebook, ResidualVQ
 from tests.estimators import (
+    tiny_autoregressive,
     tiny_classifier,
     tiny_encoder,
     tiny_fcn,
+    tiny_sampler,
     tiny_tokenizer,
     tiny_vae,
     waves,
@@ -297,3 +300,93 @@ def test_unequal_series_end_to_end():
     series, y = unequal(120)
     model = make_pipeline(tiny_encoder(max_epochs=5), StandardScaler(), SVC())
     assert model.fit(series[:80], y[:80]).score(series[80:], y[80:]) > 0.8
+
+
+SAMPLERS = {
+    "MaskGITSampler": tiny_sampler,
+    "AutoregressiveSampler": tiny_autoregressive,
+}
+every_sampler = pytest.mark.parametrize("name", SAMPLERS)
+
+
+@functools.cache
+def fitted_sampler(name, labeled):
+    """A sampler of short series of class 0 and long ones of class 1."""
+    X, y = waves(40, 50)
+    rng = np.random.default_rng(0)
+    series = [x[: rng.integers(5, 20) + 30 * c] for x, c in zip(X, y, strict=True)]
+    tokenizer = tiny_tokenizer(**TOKENIZERS["residual"])
+    return SAMPLERS[name](tokenizer).fit(series, y if labeled else None), series
+
+
+def count_known(X):
+    return (~np.isnan(X)).sum(axis=1)
+
+
+@every_sampler
+@pytest.mark.parametrize("labeled", [True, False])
+def test_samples_are_as_long_as_training_series(name, labeled):
+    sampler, series = fitted_sampler(name, labeled)
+    X = sampler.sample(200, random_state=0)
+    lengths = count_known(X)
+    assert X.shape == (200, sampler.sample_shape_[0])
+    assert set(lengths) <= {len(x) for x in series}
+    assert len(set(lengths)) > 10
+    is_over = np.arange(X.shape[1]) >= lengths[:, None]
+    np.testing.assert_array_equal(np.isnan(X), is_over)
+    tokens = sampler.sample_tokens(200, random_state=0)
+    decoded = sampler.tokenizer_.decode(tokens, lengths)
+    np.testing.assert_array_equal(decoded, X[:, : decoded.shape[1]])
+
+
+@every_sampler
+def test_samples_are_as_long_as_those_of_their_class(name):
+    sampler, _ = fitted_sampler(name, True)
+    assert count_known(sampler.sample(20, y=0)).max() < 20
+    assert count_known(sampler.sample(20, y=1)).min() >= 35
+
+
+@every_sampler
+def test_likelihood_of_a_series_depends_on_no_other(name):
+    sampler, series = fitted_sampler(name, True)
+    scores, by_time = sampler.score_samples(series), sampler.score_timepoints(series)
+    np.testing.assert_allclose(np.nansum(by_time, axis=1), scores)
+    np.testing.assert_array_equal(count_known(by_time), [len(x) for x in series])
+    alone = np.concatenate([sampler.score_samples([x]) for x in series])
+    np.testing.assert_allclose(alone, scores, rtol=1e-5)
+
+
+def test_no_place_looks_after_the_end():
+    net = MaskedTransformer(5, 7, n_classes=0, dim=8, n_layers=2, n_heads=2).eval()
+    tokens = torch.randint(5, (3, 7, 1))
+    absent = torch.arange(7) >= torch.tensor([[7], [4], [1]])
+    other = torch.where(absent.unsqueeze(-1), 4 - tokens, tokens)
+    masked, classes = absent.roll(-1, dims=1) & ~absent, torch.zeros(3).long()
+    hidden, again = (net(x, masked, classes, absent) for x in (tokens, other))
+    torch.testing.assert_close(hidden[~absent], again[~absent])
+    short = MaskedTransformer(5, 4, n_classes=0, dim=8, n_layers=2, n_heads=2).eval()
+    state = net.state_dict()
+    state["position_embedding"] = state["position_embedding"][:5]
+    short.load_state_dict(state)
+    alone = short(tokens[1:2, :4], masked[1:2, :4], classes[1:2])
+    torch.testing.assert_close(alone[0], hidden[1, :4])
+
+
+@every_sampler
+def test_what_needs_equal_lengths_says_so(name):
+    sampler, _ = fitted_sampler(name, True)
+    method = sampler.impute if name == "MaskGITSampler" else sampler.extend
+    with pytest.raises(ValueError, match="series of equal length"):
+        method(np.ones((2, sampler.sample_shape_[0])))
+    with pytest.raises(ValueError, match="at most"):
+        sampler.score_samples([np.ones(sampler.sample_shape_[0] + 1)])
+
+
+@every_sampler
+def test_samplers_learn_from_gaps(name):
+    X, y = waves()
+    X[np.random.default_rng(0).uniform(size=X.shape) < 0.1] = np.nan
+    X[:, -1] = 0.0  # of equal length
+    sampler = SAMPLERS[name](tiny_tokenizer()).fit(X, y)
+    assert np.isfinite(sampler.sample(3)).all()
+    assert np.isfinite(sampler.score_samples(X)).all()

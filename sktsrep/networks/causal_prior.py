@@ -34,7 +34,10 @@ class CausalPrior(TokenPrior):
         """Compute the cross-entropy of the tokens (batch, n_tokens), in nats each."""
         places = self._places(tokens)
         hidden = self.transformer(places, self._drop_some_classes(classes))
-        return {"token_loss": self._nats(hidden, places).mean()}
+        absent, nats = self._absent(tokens), self._nats(hidden, places)
+        if absent is not None:  # no place looks at those after it
+            nats = nats[~absent]
+        return {"token_loss": nats.mean()}
 
     def generate(
         self,
@@ -51,7 +54,7 @@ class CausalPrior(TokenPrior):
         Parameters
         ----------
         tokens : Tensor of shape (batch, n_tokens), int64
-            Tokens; ignored from ``n_known`` on.
+            Tokens; ignored from ``n_known`` on, but for -1 after the end of a series.
         n_known : int
             Length of the prefix that is kept, in tokens of whole places.
         classes : Tensor of shape (batch,), int64
@@ -82,10 +85,15 @@ class CausalPrior(TokenPrior):
             drawn = torch.cat([drawn, place], dim=1)
             n_seen += new.shape[1]
             new = transformer.embed_next(place.repeat(len(kinds), 1, 1))
-        return self._row(drawn)
+        return self._row(drawn, self._absent(tokens))
 
     def log_likelihood(self, tokens: Tensor) -> Tensor:
         """Log probability of the tokens without a class, exact, in nats: (batch,)."""
+        return self.place_log_likelihoods(tokens).sum(dim=1)
+
+    def place_log_likelihoods(self, tokens: Tensor) -> Tensor:
+        """Log probability of every place given those before: (batch, n_places)."""
         places = self._places(tokens)
         hidden = self.transformer(places, self._no_class(tokens))
-        return -self._nats(hidden, places).double().sum(dim=(1, 2))
+        nats = self._nats(hidden, places).double().sum(dim=2)
+        return self._of_present(-nats, self._absent(tokens))

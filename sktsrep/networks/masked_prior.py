@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sktsrep.functional import n_masked_tokens, random_token_mask, remask
@@ -42,7 +43,11 @@ class MaskedPrior(TokenPrior):
         places = self._places(tokens)
         batch, n_places, _ = places.shape
         mask = random_token_mask(batch, n_places, self.schedule, device=tokens.device)
-        hidden = self.transformer(places, mask, self._drop_some_classes(classes))
+        absent = self._absent(tokens)
+        if absent is not None:
+            mask = _some_present(mask, absent)
+        classes = self._drop_some_classes(classes)
+        hidden = self.transformer(places, mask, classes, absent)
         # Visible places would only cost time.
         return {"token_loss": self._nats(hidden[mask], places[mask]).mean()}
 
@@ -64,7 +69,7 @@ class MaskedPrior(TokenPrior):
         Parameters
         ----------
         tokens : Tensor of shape (batch, n_tokens), int64
-            Tokens; ignored where unknown.
+            Tokens; ignored where unknown, but for -1 after the end of a series.
         unknown : Tensor of shape (batch, n_tokens), bool
             True where a token is to be drawn; all of a place or none.
         classes : Tensor of shape (batch,), int64
@@ -89,6 +94,9 @@ class MaskedPrior(TokenPrior):
         """
         places = self._places(tokens)
         unknown = self._places(unknown.long()).amax(dim=-1).bool()  # (batch, places)
+        absent = self._absent(tokens)
+        if absent is not None:
+            unknown = unknown & ~absent
         kinds = self._kinds(classes, guidance_scale)
         choose = self._chooser(guidance_scale, generator=generator)
         n_start = unknown.sum(dim=1)  # (batch,)
@@ -96,7 +104,7 @@ class MaskedPrior(TokenPrior):
             n_unknown = unknown.sum(dim=1)
             n_masked = n_masked_tokens(step, n_steps, n_start, n_unknown, schedule)
             if unknown.any():
-                hidden = self._hidden(places, unknown, kinds)
+                hidden = self._hidden(places, unknown, kinds, absent)
                 again = partial(remask, unknown=unknown, n_masked=n_masked)
                 guessed = unknown
                 if order == "random":  # guesses are needed where they are kept
@@ -116,13 +124,23 @@ class MaskedPrior(TokenPrior):
                 places[..., 0] = torch.where(guessed, coarsest, places[..., 0])
                 places[kept] = drawn
                 unknown = later
-            yield self._row(places), unknown.repeat_interleave(places.shape[-1], dim=1)
+            masked = unknown.repeat_interleave(places.shape[-1], dim=1)
+            yield self._row(places, absent), masked
 
-    def _hidden(self, places: Tensor, unknown: Tensor, kinds: list[Tensor]) -> Tensor:
+    def _hidden(
+        self,
+        places: Tensor,
+        unknown: Tensor,
+        kinds: list[Tensor],
+        absent: Tensor | None,
+    ) -> Tensor:
         """Hidden states for every kind of class, (kinds, batch, places, dim)."""
         n_kinds = len(kinds)
         hidden = self.transformer(
-            places.repeat(n_kinds, 1, 1), unknown.repeat(n_kinds, 1), torch.cat(kinds)
+            places.repeat(n_kinds, 1, 1),
+            unknown.repeat(n_kinds, 1),
+            torch.cat(kinds),
+            None if absent is None else absent.repeat(n_kinds, 1),
         )
         return hidden.unflatten(0, (n_kinds, -1))
 
@@ -152,12 +170,25 @@ class MaskedPrior(TokenPrior):
         ----------
         Salazar et al. 2020, "Masked language model scoring", arXiv 1910.14659.
         """
+        return self.place_log_likelihoods(tokens).sum(dim=1)
+
+    def place_log_likelihoods(self, tokens: Tensor) -> Tensor:
+        """Log probability of every place given all others: (batch, n_places)."""
         places = self._places(tokens)
         no_class = self._no_class(tokens)
-        total = torch.zeros(len(tokens), dtype=torch.float64, device=tokens.device)
+        absent = self._absent(tokens)
+        result = []
         for place in range(places.shape[1]):
             mask = torch.zeros(places.shape[:2], dtype=torch.bool, device=tokens.device)
             mask[:, place] = True
-            hidden = self.transformer(places, mask, no_class)[:, place]
-            total -= self._nats(hidden, places[:, place]).double().sum(dim=-1)
-        return total
+            hidden = self.transformer(places, mask, no_class, absent)[:, place]
+            result.append(-self._nats(hidden, places[:, place]).double().sum(dim=-1))
+        return self._of_present(torch.stack(result, dim=1), absent)
+
+
+def _some_present(mask: Tensor, absent: Tensor) -> Tensor:
+    """Mask no absent place, and at least one of those that are there."""
+    mask = mask & ~absent
+    chance = torch.rand(mask.shape, device=mask.device).masked_fill(absent, -1)
+    one = F.one_hot(chance.argmax(dim=1), mask.shape[1]).bool()
+    return torch.where(mask.any(dim=1, keepdim=True), mask, one)

@@ -18,8 +18,9 @@ class TokenPrior(TrainingModule):
     """Base of the networks that model the tokens of series.
 
     Outside, the tokens of a series are a row (batch, n_tokens) in which those of a
-    place stand side by side and each level counts from its own offset. Inside, they are
-    (batch, n_places, depth), and every level counts from 0.
+    place stand side by side and each level counts from its own offset; those after the
+    end of a shorter series are -1. Inside, they are (batch, n_places, depth), and every
+    level counts from 0.
 
     Parameters
     ----------
@@ -33,6 +34,8 @@ class TokenPrior(TrainingModule):
         Number of classes, 0 without.
     class_dropout : float
         Probability of hiding the class in training.
+    unequal : bool
+        Whether series may have fewer places than others.
     **sizes
         The transformer's ``dim``, ``n_layers``, ``n_heads`` and ``dropout``.
     """
@@ -48,10 +51,12 @@ class TokenPrior(TrainingModule):
         depth: int,
         n_classes: int,
         class_dropout: float,
+        unequal: bool,
         **sizes: Any,
     ) -> None:
         super().__init__()
         self.class_dropout = class_dropout
+        self.unequal = unequal
         self.transformer = make_transformer(
             n_codes // depth, n_tokens // depth, n_classes, depth, **sizes
         )
@@ -59,11 +64,18 @@ class TokenPrior(TrainingModule):
     def _places(self, tokens: Tensor) -> Tensor:
         """Tokens (batch, n_tokens) by place and level."""
         levels = tokens.unflatten(1, (-1, self.transformer.depth))
-        return levels % self.transformer.n_codes
+        return levels % self.transformer.n_codes  # of -1, too, a code
 
-    def _row(self, tokens: Tensor) -> Tensor:
+    def _absent(self, tokens: Tensor) -> Tensor | None:
+        """Which places (batch, n_places) come after the end; None for none."""
+        return tokens[:, :: self.transformer.depth] < 0 if self.unequal else None
+
+    def _row(self, tokens: Tensor, absent: Tensor | None) -> Tensor:
         """Undo :meth:`_places`."""
-        return self.transformer.symbols(tokens).flatten(start_dim=1)
+        row = self.transformer.symbols(tokens)
+        if absent is not None:
+            row = row.masked_fill(absent.unsqueeze(-1), -1)
+        return row.flatten(start_dim=1)
 
     def _no_class(self, tokens: Tensor) -> Tensor:
         return tokens.new_full((len(tokens),), self.transformer.n_classes)
@@ -82,6 +94,11 @@ class TokenPrior(TrainingModule):
             scores.flatten(end_dim=-2), tokens.flatten(), reduction="none"
         )
         return nats.view(tokens.shape)
+
+    @staticmethod
+    def _of_present(nats: Tensor, absent: Tensor | None) -> Tensor:
+        """Nats by place (batch, n_places), 0 after the end of a series."""
+        return nats if absent is None else nats.masked_fill(absent, 0)
 
     def _kinds(self, classes: Tensor, guidance_scale: float) -> list[Tensor]:
         """Classes to draw with: those given and, for guidance, none."""

@@ -46,7 +46,13 @@ class _Attention(nn.Module):
         self.query_key_value = nn.Linear(dim, 3 * dim)
         self.out = nn.Linear(dim, dim)
 
-    def forward(self, x: Tensor, causal: bool, cache: KeyValueCache | None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        causal: bool,
+        cache: KeyValueCache | None,
+        visible: Tensor | None,
+    ) -> Tensor:
         query, key, value = (
             part.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
             for part in self.query_key_value(x).chunk(3, dim=-1)
@@ -56,7 +62,9 @@ class _Attention(nn.Module):
         # A lone new place may look at all before it. No dropout: the fused kernels do
         # not know it.
         causal = causal and query.shape[2] > 1
-        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=causal)
+        mixed = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=visible, is_causal=causal
+        )
         return self.out(mixed.transpose(1, 2).flatten(start_dim=2))
 
 
@@ -92,14 +100,20 @@ class TransformerLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, x: Tensor, causal: bool = False, cache: KeyValueCache | None = None
+        self,
+        x: Tensor,
+        causal: bool = False,
+        cache: KeyValueCache | None = None,
+        visible: Tensor | None = None,
     ) -> Tensor:
         """Map (batch, places, dim) to the same shape.
 
         With ``causal``, a place sees only itself and those before it. A cache holds the
         places of earlier calls; then ``x`` is all of the first places, or the next one.
+        ``visible`` (batch, 1, 1, places) is True where a place may be looked at.
         """
-        x = x + self.dropout(self.attention(self.attention_norm(x), causal, cache))
+        mixed = self.attention(self.attention_norm(x), causal, cache, visible)
+        x = x + self.dropout(mixed)
         return x + self.dropout(self.mlp(x))
 
 
@@ -212,7 +226,13 @@ class MaskedTransformer(_TokenTransformer):
             dropout=dropout,
         )
 
-    def forward(self, tokens: Tensor, mask: Tensor, classes: Tensor) -> Tensor:
+    def forward(
+        self,
+        tokens: Tensor,
+        mask: Tensor,
+        classes: Tensor,
+        absent: Tensor | None = None,
+    ) -> Tensor:
         """Compute the hidden states that ``head`` scores.
 
         Parameters
@@ -223,6 +243,8 @@ class MaskedTransformer(_TokenTransformer):
             True where a place is hidden.
         classes : Tensor of shape (batch,), int64
             Class indices; ``n_classes`` means none.
+        absent : Tensor of shape (batch, n_places), bool, default=None
+            True after the end of a series: no other place looks there.
 
         Returns
         -------
@@ -232,8 +254,11 @@ class MaskedTransformer(_TokenTransformer):
         symbols = self.symbols(tokens).masked_fill(mask.unsqueeze(-1), hidden)
         places = [self.embed_classes(classes), self.embed_places(symbols)]
         x = self.dropout(torch.cat(places, dim=1) + self.position_embedding)
+        visible = None
+        if absent is not None:  # the class is always there
+            visible = F.pad(~absent, (1, 0), value=True)[:, None, None]
         for layer in self.layers:
-            x = layer(x)
+            x = layer(x, visible=visible)
         return self.norm(x[:, 1:])
 
 

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from sktsrep._base import ScoreSamplesMixin, TorchEstimator
 from sktsrep._device import resolve_device, to_device
 from sktsrep._fit import fitted_copy, training_fit
-from sktsrep._gaps import join, places_of_times
+from sktsrep._gaps import by_length, join, observed_lengths, places_of_times
 from sktsrep._validation import (
     check_positive_int,
     class_indices,
@@ -27,11 +27,13 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
     """Base of the samplers: a tokenizer, and a network that models its tokens.
 
     A subclass says which network it trains, in :meth:`_make_prior`, and how that
-    network draws, in :meth:`_generate`. The network has ``log_likelihood``. Parameters
-    are described in the subclasses of this package.
+    network draws, in :meth:`_generate`. The network has ``log_likelihood`` and, for
+    :meth:`score_timepoints`, ``place_log_likelihoods``. Parameters are described in the
+    subclasses of this package.
     """
 
     _auto_steps = 1000
+    _takes_gaps = True
 
     _parameter_constraints = {
         "tokenizer": [HasMethods(["fit", "encode", "decode"]), None],
@@ -124,12 +126,13 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
                 f"{self.hidden_dim} instead."
             )
         device = resolve_device(self.device)
-        series = validate_series(self, X, reset=True)
+        series = validate_series(self, X, reset=True, allow_nan=True)
         classes = self._fit_classes(y, len(series))
         self._n_validation(len(series))
         context = self._init_callback_context(max_subtasks=2)
         context.call_on_fit_task_begin(estimator=self)
         tokens = self._fit_tokens(X, context.subcontext("tokenizer"))
+        self._fit_lengths(series, classes)
         self.n_tokens_ = tokens.shape[1]
         make_network = functools.partial(
             self._make_prior,
@@ -142,6 +145,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
             n_heads=self.n_heads,
             dropout=self.dropout,
             class_dropout=self.class_dropout,
+            unequal=self._lengths is not None,
         )
         self._train(
             make_network,
@@ -182,13 +186,24 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         self.n_codes_ = len(self.tokenizer_.codebook_)
         return self.tokenizer_.encode(X)
 
+    def _fit_lengths(self, series, classes):
+        """Learn the lengths of unequal series, and whose they are."""
+        self._lengths = None
+        if self.tokenizer_ is None or series.ndim == 4:
+            return
+        lengths = observed_lengths(series)
+        if (lengths < series.shape[-1]).any():
+            self._lengths, self._classes_of_lengths = lengths, classes
+
     def _encode(self, X):
         """Tokens of an array that was validated here, under the tokenizer's names."""
         if self.tokenizer_ is None:
             return validate_tokens(X, self.n_tokens_, self.n_codes_)
         names = getattr(self.tokenizer_, "feature_names_in_", None)
         X = X if names is None else pd.DataFrame(X, columns=names)
-        return self.tokenizer_.encode(X)
+        tokens = self.tokenizer_.encode(X)
+        n_after = self.n_tokens_ - tokens.shape[1]
+        return np.pad(tokens, ((0, 0), (0, n_after)), constant_values=-1)
 
     def fit_resample(self, X, y, random_state=None):
         """Fit, and add new series of the rarer classes until all are equally frequent.
@@ -243,10 +258,19 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         -------
         ndarray
             ``n_samples`` samples of the shape and dtype that ``fit`` saw; tokens
-            (int64) when fitted on tokens.
+            (int64) when fitted on tokens. Where series of ``fit`` had unequal lengths,
+            samples are as long as random ones of their class, and end with NaN.
         """
-        tokens = self.sample_tokens(n_samples, y, random_state)
-        return tokens if self.tokenizer_ is None else self.tokenizer_.decode(tokens)
+        rows, lengths = self._draw_rows(self._generate, n_samples, y, random_state)
+        tokens = rows.numpy()
+        if self.tokenizer_ is None:
+            return tokens
+        if lengths is None:
+            return self.tokenizer_.decode(tokens)
+        series = self.tokenizer_.decode(tokens, lengths)
+        n_after = self.sample_shape_[-1] - series.shape[-1]
+        padding = [(0, 0)] * (series.ndim - 1) + [(0, n_after)]
+        return np.pad(series, padding, constant_values=np.nan)
 
     def sample_tokens(self, n_samples=1, y=None, random_state=None):
         """Draw the tokens of new series.
@@ -260,10 +284,14 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         -------
         ndarray of shape (n_samples, n_tokens), int64
         """
-        return self._draw_rows(self._generate, n_samples, y, random_state).numpy()
+        rows, _ = self._draw_rows(self._generate, n_samples, y, random_state)
+        return rows.numpy()
 
     def _draw_rows(self, draw, n_samples, y, random_state):
-        """Rows of ``draw``, which starts with all tokens unknown."""
+        """Rows of ``draw``, which starts with all tokens unknown, and the lengths.
+
+        Lengths are None where all series are as long as in ``fit``.
+        """
         check_is_fitted(self)
         check_positive_int(n_samples, "n_samples")
         self._check_guidance()
@@ -271,8 +299,26 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         unknown = np.ones(tokens.shape, dtype=bool)
         host, generator = self._generators(random_state)
         classes = self._sample_classes(n_samples, y, host)
+        lengths = self._draw_lengths(classes, host)
+        if lengths is not None:
+            present = [self.tokenizer_.count_tokens(n) for n in lengths.tolist()]
+            tokens[np.arange(self.n_tokens_) >= np.reshape(present, (-1, 1))] = -1
         draw = functools.partial(draw, generator=generator)
-        return self._apply_in_chunks(draw, tokens, unknown, classes)
+        return self._apply_in_chunks(draw, tokens, unknown, classes), lengths
+
+    def _draw_lengths(self, classes, generator):
+        """Lengths of random training series of these classes; None for equal ones."""
+        if self._lengths is None:
+            return None
+        drawn = torch.rand(len(classes), generator=generator, device="cpu").numpy()
+        lengths = np.empty(len(classes), dtype=np.int64)
+        for class_ in np.unique(classes):
+            rows = classes == class_
+            known = self._lengths
+            if len(self.classes_) and class_ < len(self.classes_):
+                known = known[self._classes_of_lengths == class_]
+            lengths[rows] = known[(drawn[rows] * len(known)).astype(np.int64)]
+        return lengths
 
     def score_samples(self, X):
         """Compute the log-likelihood of every series' tokens, without classes.
@@ -301,9 +347,66 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         """
         check_is_fitted(self)
         self._check_class_free("score_samples")
-        tokens = self._encode(validate_series(self, X, reset=False))
+        tokens = self._encode(self._check(X))
         score = self._module.log_likelihood
         return self._apply_in_chunks(score, tokens).numpy()
+
+    def score_timepoints(self, X):
+        """Compute the log-likelihood of every stretch of time, without classes.
+
+        Parameters
+        ----------
+        X : array-like of the shape that ``fit`` saw
+            Series; tokens and spectrograms have no timepoints.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_timepoints)
+            In nats per timepoint; low for unusual timepoints. The sum over time is
+            :meth:`score_samples`.
+
+        Notes
+        -----
+        Every place of tokens tells of an equal stretch of time. Its log-likelihood is
+        shared among the timepoints there, and fades into that of its neighbors. A
+        place for the level of the whole series is shared evenly.
+        """
+        self._check_series("score_timepoints")
+        self._check_class_free("score_timepoints")
+        X = self._check(X)
+        tokens = self._encode(X)
+        score = self._module.place_log_likelihoods
+        places = self._apply_in_chunks(score, tokens).numpy()
+        n_present = (tokens >= 0).sum(axis=1) // self._places[1]
+
+        def spread(length, rows):
+            present = places[rows, : n_present[rows[0]]]
+            level = present[:, : self._n_level_places].sum(axis=1, keepdims=True)
+            present = present[:, self._n_level_places :]
+            shares = _shares_of_time(present.shape[1], length)
+            # By einsum: a matrix product's rounding depends on the number of rows.
+            return level / length + np.einsum("np,pt->nt", present, shares)
+
+        scores = by_length(spread, observed_lengths(X))
+        n_after = X.shape[-1] - scores.shape[1]
+        return np.pad(scores, ((0, 0), (0, n_after)), constant_values=np.nan)
+
+    def _check(self, X):
+        """Tokens, or series that are no longer than those of ``fit``, with NaN."""
+        check_is_fitted(self)
+        is_free = self.tokenizer_ is not None
+        X = validate_series(self, X, reset=False, allow_nan=True, any_length=is_free)
+        n_most = self.sample_shape_[-1]
+        if X.shape[-1] > n_most:
+            raise ValueError(
+                f"X has series of {X.shape[-1]} timepoints, but {type(self).__name__} "
+                f"is expecting at most {n_most}."
+            )
+        n_after = n_most - X.shape[-1]
+        if not n_after:
+            return X
+        padding = [(0, 0)] * (X.ndim - 1) + [(0, n_after)]
+        return np.pad(X, padding, constant_values=np.nan)
 
     def _check_guidance(self):
         if self.guidance_scale != 1:
@@ -320,6 +423,13 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         check_is_fitted(self)
         if self.tokenizer_ is None or len(self.sample_shape_) == 3:
             raise ValueError(f"{what} needs a sampler that was fitted on series.")
+
+    def _check_equal_lengths(self, what):
+        self._check_series(what)
+        if self._lengths is not None:
+            raise ValueError(
+                f"{what} needs a sampler that was fitted on series of equal length."
+            )
 
     def _sample_classes(self, n_samples, y, generator):
         """Class indices of samples, drawn where ``y`` is None."""
@@ -370,3 +480,17 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         """Series with a filling that meets what is known, over two places' time."""
         joined = join(X, mask, filling, reach=2 * X.shape[-1] / self._places[0])
         return joined.astype(X.dtype, copy=False)
+
+
+def _shares_of_time(n_places, n_timepoints):
+    """Share of every place that every timepoint gets, (n_places, n_timepoints).
+
+    Shares rise and fall linearly around the middle of a place's stretch, and are
+    constant outside of the first and the last middle. They sum to 1 over time.
+    """
+    stretch = n_timepoints / n_places
+    position = (np.arange(n_timepoints) + 0.5) / stretch - 0.5
+    position = position.clip(0, n_places - 1)
+    distance = np.abs(np.arange(n_places)[:, None] - position)
+    shares = np.clip(1 - distance / max(1, 1 / stretch), 0, None)
+    return shares / shares.sum(axis=1, keepdims=True)

@@ -262,7 +262,7 @@ class MaskGITSampler(TokenSampler):
             path = [torch.stack(step, dim=1) for step in path]
             return torch.stack(path, dim=1)  # (batch, n_steps, 2, n_tokens)
 
-        rows = self._draw_rows(steps, n_samples, y, random_state)
+        rows, _ = self._draw_rows(steps, n_samples, y, random_state)
         tokens, masks = rows.permute(2, 1, 0, 3).numpy()
         return tokens, masks.astype(bool)
 
@@ -317,7 +317,7 @@ class MaskGITSampler(TokenSampler):
         Fillings are no closer than tokens tell: through gaps of a few timepoints in
         smooth series, straight lines are closer.
         """
-        self._check_series("impute")
+        self._check_equal_lengths("impute")
         if y is None:
             self._check_class_free("impute")
         self._check_guidance()
