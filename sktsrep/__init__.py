@@ -8,7 +8,9 @@ from sktsrep.autoencoders import VAE
 from sktsrep.classifiers import FineTunedClassifier
 from sktsrep.encoders import SSLEncoder
 from sktsrep.fcn import FCNClassifier
+from sktsrep.model_selection import WindowKFold
 from sktsrep.preprocessing import STFTTransformer
+from sktsrep.recordings import Windows
 from sktsrep.samplers import AutoregressiveSampler, MaskGITSampler
 from sktsrep.tokenizers import SSLVQTokenizer
 
@@ -21,6 +23,8 @@ __all__ = [
     "SSLEncoder",
     "SSLVQTokenizer",
     "STFTTransformer",
+    "WindowKFold",
+    "Windows",
     "config_context",
 ]
 __version__ = version("sktsrep")

@@ -280,7 +280,12 @@ def test_dropout_puts_more_into_the_first_codebook():
         first = module.quantizer.quantizers[0]
         with torch.no_grad():
             z_q = first.lookup(first.encode(module.encoder(x)))
-            return (module.decode(z_q, x.shape[-1])[1][..., :50] - x).square().mean().item()
+            return (
+                (module.decode(z_q, x.shape[-1])[1][..., :50] - x)
+                .square()
+                .mean()
+                .item()
+            )
 
     assert coarse_error(1.0) < 0.8 * coarse_error(0.0)
 

@@ -68,6 +68,8 @@ MAY_IMPORT = {
     | {"_base", "_device", "_spectral", "_training", "encoders"},
     "fcn": ESTIMATOR | {"_base", "_device", "_gaps", "functional"},
     "samplers": ESTIMATOR | {"_base", "_device", "_gaps", "functional"},
+    "recordings": {"_fit", "_inputs", "_validation", "_versions"},
+    "model_selection": set(),
     "metrics": ENGINE | {"_inputs", "_warnings", "functional"},
     "plotting": ENGINE | {"augmentations", "functional", "metrics"},
     "__init__": {
@@ -76,7 +78,9 @@ MAY_IMPORT = {
         "classifiers",
         "encoders",
         "fcn",
+        "model_selection",
         "preprocessing",
+        "recordings",
         "samplers",
         "tokenizers",
     },
