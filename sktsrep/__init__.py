@@ -4,6 +4,7 @@ from importlib import import_module
 from importlib.metadata import version
 
 from sktsrep._config import config_context
+from sktsrep.anomaly import AnomalyDetector
 from sktsrep.autoencoders import VAE
 from sktsrep.classifiers import FineTunedClassifier
 from sktsrep.encoders import SSLEncoder
@@ -16,6 +17,7 @@ from sktsrep.tokenizers import SSLVQTokenizer
 
 __all__ = [
     "VAE",
+    "AnomalyDetector",
     "AutoregressiveSampler",
     "FCNClassifier",
     "FineTunedClassifier",

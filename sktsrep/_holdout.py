@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["held_out_rows", "n_held_out"]
+__all__ = ["held_out_rows", "n_held_out", "windows_overlap"]
 
 # Share of series that early stopping looks at.
 _SHARE_TO_STOP = 0.1
@@ -87,7 +87,7 @@ def held_out_rows(X, n_valid, rng, labels=None):
         next comes after the recording.
     """
     n_samples = len(X)
-    if n_valid and labels is None and _windows_overlap(X):
+    if n_valid and labels is None and windows_overlap(X):
         return np.arange(n_samples - n_valid, n_samples)
     order = rng.permutation(n_samples)
     if labels is None or not n_valid:
@@ -103,8 +103,19 @@ def held_out_rows(X, n_valid, rng, labels=None):
     return order[: min(n_valid, int(np.isfinite(position).sum()))]
 
 
-def _windows_overlap(X):
-    """Whether most rows begin with what their predecessors end with."""
+def windows_overlap(X):
+    """Whether most rows begin with what their predecessors end with.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, ..., n_timepoints)
+        Series in order.
+
+    Examples
+    --------
+    >>> windows_overlap(np.array([[1, 2, 3], [2, 3, 4], [3, 4, 5]]))
+    True
+    """
     first = np.unique(np.linspace(0, len(X) - 2, _N_PAIRS).astype(np.int64))
     n_overlapping = sum(_begins_with_end(X[i + 1], X[i]) for i in first if i >= 0)
     return n_overlapping > len(first) / 2

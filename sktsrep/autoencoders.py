@@ -333,3 +333,33 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
             bounds = bounds - 0.5 * n_values / variance * self._clipped_away(X)
         # Change of variables: the module sees standardized series.
         return bounds - module.n_observed * float(np.log(self.scale_).sum())
+
+    def score_timepoints(self, X):
+        """Compute the negative squared error of every timepoint.
+
+        Parameters
+        ----------
+        X : array-like of the shape that ``fit`` saw
+            Series; spectrograms have no timepoints.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_timepoints)
+            Error of the series that the posterior's mean gives, as :meth:`reconstruct`
+            has it: mean over the channels, in units of the standardized series. Low for
+            unusual timepoints.
+        """
+        X = self._check(X)
+        if X.ndim == 4:
+            raise ValueError("score_timepoints needs series, got spectrograms instead.")
+        module = self._module
+
+        def squared_error(series):
+            decoded = module.decode(module.encode(series)[0])
+            return (decoded - series).square().mean(dim=1)
+
+        errors = self._apply(squared_error, X)[:, : X.shape[-1]].astype(np.float64)
+        # Every timepoint as a series of its own.
+        single = X[:, None] if X.ndim == 2 else X
+        single = np.moveaxis(single, -1, 1).reshape(-1, single.shape[1], 1)
+        return -(errors + self._clipped_away(single).reshape(errors.shape))

@@ -1,0 +1,469 @@
+"""Anomalies of series: which series are unusual, and when."""
+
+import copy
+import functools
+import math
+from hashlib import blake2b
+from numbers import Integral, Real
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.callback import CallbackSupportMixin
+from sklearn.frozen import FrozenEstimator
+from sklearn.neighbors import NearestNeighbors
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from sktsrep._device import random_seed
+from sktsrep._fit import fitted_copy, training_fit
+from sktsrep._holdout import held_out_rows, n_held_out, windows_overlap
+from sktsrep._validation import check_n_axes, validate_series
+from sktsrep._versions import VersionedMixin
+from sktsrep.tokenizers import SSLVQTokenizer
+
+__all__ = ["AnomalyDetector"]
+
+# With fewer series, those held out would be missed more than they help.
+_HELD_OUT_FROM = 200
+
+# With contamination="auto", the share of training series that are taken as outliers.
+_RARE = 0.01
+
+# Usual values are mapped by their quantiles, unusual ones by an exponential tail.
+_TAIL = 0.1
+_QUANTILES = np.linspace(0, 1 - _TAIL, 91)
+
+# A tail is no steeper than one nat per this much.
+_LEAST_SCALE = 1e-2
+
+# Logarithms start at this share of the mean value.
+_LEAST_VALUE = 1e-3
+
+# Series whose distances are refined at once.
+_SERIES_AT_ONCE = 256
+
+_COMPONENTS = ("reconstruction", "likelihood", "neighbors")
+
+
+class AnomalyDetector(
+    VersionedMixin, CallbackSupportMixin, OutlierMixin, BaseEstimator
+):
+    """Outlier detector of series and of their timepoints.
+
+    Up to three components tell how unusual a series is: how badly it is reconstructed,
+    how improbable its tokens are, and how far its embedding is from those of training
+    series [1]_ [2]_. Each one is turned into a log probability that training series are
+    as unusual. The score is the mean of these.
+
+    Parameters
+    ----------
+    estimator : estimator, default=None
+        An :class:`~sktsrep.tokenizers.SSLVQTokenizer` (None is the default one),
+        :class:`~sktsrep.encoders.SSLEncoder`, :class:`~sktsrep.autoencoders.VAE`,
+        sampler with a tokenizer, or any other that transforms series into features. It
+        is cloned and fitted. A fitted one in a :class:`~sklearn.frozen.FrozenEstimator`
+        is used as it is.
+    scores : {"auto", "reconstruction", "likelihood", "neighbors"} or list of those, \
+            default="auto"
+        Components.
+
+        - "reconstruction": squared error, from tokenizers and VAEs;
+        - "likelihood": negative log-likelihood of the tokens, from samplers, which take
+          the other two from their tokenizer;
+        - "neighbors": mean distance of the standardized embedding to the nearest ones
+          of the training series.
+
+        "auto" is all that the estimator offers.
+    n_neighbors : int, default=3
+        How many neighbors.
+    metric : {"cosine", "euclidean"}, default="cosine"
+        Distance of standardized embeddings. "cosine" compares their directions; a few
+        features, such as a VAE's, need "euclidean".
+    contamination : float or "auto", default="auto"
+        Share of outliers among the training series, at most 0.5, from which ``offset_``
+        follows. "auto" takes 0.01, and none of fewer than 100: new series are outliers
+        when they score below all of these.
+    validation_fraction : float, "auto" or None, default="auto"
+        Share of series that the estimator is not fitted to. Training series are
+        reconstructed better than new ones, so errors and likelihoods of these are what
+        scores compare with. They are random ones; of overlapping windows, the last.
+        "auto" is 0.1 of 200 series or more, and none of fewer. None holds out none, and
+        frozen estimators need none: scores then compare with all series.
+    random_state : int, RandomState instance or None, default=None
+        Decides which series are held out, and seeds an estimator without a seed.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The fitted estimator.
+    scores_ : tuple of str
+        Components in use.
+    offset_ : float
+        What :meth:`decision_function` subtracts from scores.
+    sample_shape_ : tuple of int
+        Shape of one sample in ``fit``.
+    n_features_in_ : int
+        Size of the second axis in ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Only when ``X`` has feature names that are all strings.
+
+    Notes
+    -----
+    Up to the 90 % quantile of a component, its probability is the share of series that
+    are at least as unusual. Beyond, it falls exponentially: with the value for
+    likelihoods, and with its logarithm for errors and distances, whose tail is a power
+    law (Hill 1975, Annals of Statistics 3.5). Timepoints are calibrated by timepoints,
+    series by series.
+
+    A series that ``fit`` saw has no neighbors among itself and the windows of a
+    recording that overlap it, so training series can be scored, too. Windows are told
+    by their order: each one begins with what the one before ends with.
+
+    References
+    ----------
+    .. [1] Lee, Malacarne, Aune 2024, "Explainable time series anomaly detection using
+       masked latent generative modeling", arXiv 2311.12550.
+    .. [2] "PaAno", ICLR 2026, arXiv 2602.01359.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktsrep.anomaly import AnomalyDetector
+    >>> from sktsrep.encoders import SSLEncoder
+    >>> X = np.sin(np.linspace(0, 9, 48) + np.arange(20)[:, None])
+    >>> encoder = SSLEncoder(hidden_dim=8, max_epochs=2, random_state=0, device="cpu")
+    >>> detector = AnomalyDetector(encoder).fit(X)
+    >>> X[0, 20:30] = 0
+    >>> detector.predict(X[:3])
+    array([-1,  1,  1])
+    >>> detector.score_timepoints(X).shape
+    (20, 48)
+    """
+
+    _parameter_constraints = {
+        "estimator": [HasMethods(["fit"]), None],
+        "scores": [StrOptions({"auto", *_COMPONENTS}), list, tuple],
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "metric": [StrOptions({"cosine", "euclidean"})],
+        "contamination": [
+            StrOptions({"auto"}),
+            Interval(Real, 0, 0.5, closed="right"),
+        ],
+        "validation_fraction": [
+            Interval(Real, 0, 1, closed="neither"),
+            StrOptions({"auto"}),
+            None,
+        ],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        scores="auto",
+        n_neighbors=3,
+        metric="cosine",
+        contamination="auto",
+        validation_fraction="auto",
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.scores = scores
+        self.n_neighbors = n_neighbors
+        self.metric = metric
+        self.contamination = contamination
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    # ------------------------------------------------------------------- training
+
+    @training_fit
+    def fit(self, X, y=None):
+        """Fit the estimator, and learn what is usual.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_timepoints) or (n_samples, n_channels, \
+                n_timepoints)
+            Series, most of them without anomalies.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        series = validate_series(self, X, reset=True)
+        check_n_axes(series, type(self).__name__, 3)
+        held_out = self._held_out(series)
+        context = self._init_callback_context(max_subtasks=1)
+        context.call_on_fit_task_begin(estimator=self)
+        estimator = SSLVQTokenizer() if self.estimator is None else self.estimator
+        kept = np.delete(series, held_out, axis=0)
+        self.estimator_ = fitted_copy(
+            estimator, kept, self.random_state, context.subcontext("estimator")
+        )
+        self.scores_ = self._components()
+        if "neighbors" in self.scores_:
+            self._fit_neighbors(series)
+        self._fit_calibration(series, held_out)
+        self.offset_ = self._threshold(self._score_series(series))
+        context.call_on_fit_task_end(estimator=self, reconstruction_attributes={})
+        return self
+
+    def _threshold(self, scores):
+        if self.contamination == "auto":
+            return float(np.quantile(scores, _RARE, method="lower"))
+        return float(np.quantile(scores, self.contamination))
+
+    def _held_out(self, X):
+        """Rows that the estimator is not fitted to."""
+        share = self.validation_fraction
+        if share == "auto":
+            share = 0.1 if len(X) >= _HELD_OUT_FROM else None
+        if isinstance(self.estimator, FrozenEstimator):
+            share = None
+        rng = np.random.RandomState(random_seed(self.random_state))
+        return held_out_rows(X, n_held_out(len(X), share, False), rng)
+
+    def _components(self):
+        """Names of the components in use, of those that the estimator offers."""
+        autoencoder = self._autoencoder
+        offered = {
+            "reconstruction": hasattr(autoencoder, "score_timepoints"),
+            "likelihood": autoencoder is not self.estimator_,
+            "neighbors": hasattr(autoencoder, "transform"),
+        }
+        offered = [name for name in _COMPONENTS if offered[name]]
+        scores = self.scores
+        if isinstance(scores, str):
+            scores = offered if scores == "auto" else [scores]
+        if not len(scores) or not set(scores) <= set(offered):
+            raise ValueError(
+                f"scores must be 'auto' or some of {offered or 'none'}, which is what "
+                f"{type(self.estimator_).__name__} offers, got {self.scores!r} instead."
+            )
+        return tuple(name for name in offered if name in scores)
+
+    @property
+    def _autoencoder(self):
+        """What embeds and reconstructs: the tokenizer of a sampler."""
+        tokenizer = getattr(self.estimator_, "tokenizer_", None)
+        return self.estimator_ if tokenizer is None else tokenizer
+
+    def _fit_neighbors(self, X):
+        """Learn the embeddings of the training series, and which of them overlap."""
+        self._embedder = copy.deepcopy(self._autoencoder)
+        if getattr(self._embedder, "output", None) == "tokens":
+            self._embedder.set_params(output="embeddings")
+        embeddings = self._raw_embeddings(X)
+        mean, deviation = embeddings.mean(axis=0), embeddings.std(axis=0)
+        varies = deviation > 1e-6 * np.abs(embeddings).max(axis=0)
+        weight = np.where(varies, 1 / np.where(varies, deviation, 1), 0)
+        self._scaling = mean, weight, self.metric == "cosine"
+        self._embeddings = self._embed(X)
+        self._memory = NearestNeighbors(algorithm="brute").fit(self._embeddings)
+        self._rows = {_key(x): row for row, x in enumerate(X)}
+        self._n_overlapping = self._count_overlapping(X)
+
+    def _count_overlapping(self, X):
+        """How many rows on, windows no longer overlap; 1 if they are none."""
+        n_rows = 1
+        while len(X) > 2 * n_rows and windows_overlap(X[::n_rows]):
+            n_rows += 1
+        # Some neighbors must be left for each.
+        return max(1, min(n_rows, (len(X) + 1 - self.n_neighbors) // 2))
+
+    def _fit_calibration(self, X, held_out):
+        """Learn how components are distributed, over series and over timepoints."""
+        self._of_series, self._of_timepoints = {}, {}
+        for name in self.scores_:
+            rows = X[held_out] if len(held_out) and name != "neighbors" else X
+            values = self._unusual(name, rows)
+            make = functools.partial(_TailProbability, logarithmic=name != "likelihood")
+            self._of_series[name] = make(values.mean(axis=1))
+            self._of_timepoints[name] = make(values.ravel())
+
+    # ----------------------------------------------------------------- components
+
+    def _unusual(self, name, X):
+        """Values of a component, high where unusual: (n_samples, time or 1)."""
+        if name == "neighbors":
+            return self._distances(X)[:, None]
+        part = self.estimator_ if name == "likelihood" else self._autoencoder
+        return -part.score_timepoints(_named(X, part))
+
+    def _raw_embeddings(self, X):
+        embedder = self._embedder
+        embeddings = np.asarray(embedder.transform(_named(X, embedder)), dtype=float)
+        return embeddings.reshape(len(X), -1)
+
+    def _embed(self, X):
+        mean, weight, is_cosine = self._scaling
+        embeddings = (self._raw_embeddings(X) - mean) * weight
+        if not is_cosine:
+            return embeddings
+        # The distance of unit vectors is the square root of 2 (1 - cosine).
+        length = np.sqrt(np.square(embeddings).sum(axis=1, keepdims=True))
+        return embeddings / np.where(length > 0, length, 1)
+
+    def _distances(self, X):
+        """Mean distance to the nearest training series but those that overlap."""
+        n_memory = len(self._embeddings)
+        n_nearest = min(self.n_neighbors + 2 * self._n_overlapping - 1, n_memory)
+        own = np.array([self._rows.get(_key(x), -n_memory) for x in X])
+        result = []
+        for start in range(0, len(X), _SERIES_AT_ONCE):
+            rows = slice(start, start + _SERIES_AT_ONCE)
+            z = self._embed(X[rows])
+            nearest = self._memory.kneighbors(z, n_nearest, return_distance=False)
+            # Matrix products round by the number of rows; this does not.
+            gaps = self._embeddings[nearest] - z[:, None]  # (rows, nearest, features)
+            distances = np.sqrt(np.square(gaps).sum(axis=2))
+            overlaps = np.abs(nearest - own[rows, None]) < self._n_overlapping
+            distances[overlaps] = np.inf
+            distances = np.sort(distances, axis=1)[:, : self.n_neighbors]
+            is_neighbor = np.isfinite(distances)
+            total = np.where(is_neighbor, distances, 0).sum(axis=1)
+            result.append(total / np.maximum(is_neighbor.sum(axis=1), 1))
+        return np.concatenate(result)
+
+    # -------------------------------------------------------------------- scoring
+
+    def _check(self, X):
+        check_is_fitted(self)
+        return validate_series(self, X, reset=False)
+
+    def _score_series(self, X):
+        values = {name: self._unusual(name, X).mean(axis=1) for name in self.scores_}
+        parts = [self._of_series[name](values[name]) for name in self.scores_]
+        return sum(parts) / len(parts)
+
+    def score_samples(self, X):
+        """Compute how usual series are.
+
+        Parameters
+        ----------
+        X : array-like of the shape that ``fit`` saw
+            Series.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            At most 0, low for unusual series: log probability that a usual series is as
+            unusual, mean over the components.
+        """
+        return self._score_series(self._check(X))
+
+    def score_timepoints(self, X):
+        """Compute how usual timepoints are.
+
+        Parameters
+        ----------
+        X : array-like of the shape that ``fit`` saw
+            Series.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_timepoints)
+            At most 0, low for unusual timepoints: log probability that a usual
+            timepoint is as unusual, mean over the components. The distance of a series
+            to its neighbors counts for all its timepoints.
+        """
+        X = self._check(X)
+        total = np.zeros((len(X), X.shape[-1]))
+        for name in self.scores_:
+            total += self._of_timepoints[name](self._unusual(name, X))
+        return total / len(self.scores_)
+
+    def decision_function(self, X):
+        """Compute :meth:`score_samples` minus ``offset_``.
+
+        Parameters
+        ----------
+        X : array-like of the shape that ``fit`` saw
+            Series.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Negative for outliers.
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X):
+        """Tell outliers from others.
+
+        Parameters
+        ----------
+        X : array-like of the shape that ``fit`` saw
+            Series.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), int
+            -1 for outliers, 1 for others.
+        """
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+
+class _TailProbability:
+    """Log probability that values of a distribution are at least as large.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_values,)
+        Drawn from the distribution.
+    logarithmic : bool
+        Whether the tail is exponential in the logarithm of (non-negative) values.
+
+    Examples
+    --------
+    >>> values = np.random.default_rng(0).exponential(size=10_000)
+    >>> tail = _TailProbability(values, logarithmic=False)
+    >>> tail(np.array([1.0, 10.0])).round(1)
+    array([ -1., -10.])
+    """
+
+    def __init__(self, values, logarithmic):
+        self.least = None
+        if logarithmic:
+            tiny = np.finfo(float).tiny
+            self.least = max(_LEAST_VALUE * float(values.mean()), tiny)
+        values = self._transformed(values)
+        self.knots = np.quantile(values, _QUANTILES)
+        start = self.knots[-1]
+        excess = (
+            (values[values > start] - start).mean() if (values > start).any() else 0
+        )
+        # Few values make a tail by chance too steep: at least as wide as the rest.
+        rest = (start - np.median(values)) / math.log(0.5 / _TAIL)
+        self.scale = max(float(excess), float(rest), _LEAST_SCALE)
+
+    def _transformed(self, values):
+        if self.least is None:
+            return values
+        return np.log(np.maximum(values, self.least))
+
+    def __call__(self, values):
+        values = self._transformed(values)
+        usual = np.interp(values, self.knots, np.log(1 - _QUANTILES))
+        return usual - np.maximum(values - self.knots[-1], 0) / self.scale
+
+
+def _key(x):
+    """What tells a series from others, bit by bit."""
+    return blake2b(np.asarray(x, dtype=np.float64).tobytes(), digest_size=8).digest()
+
+
+def _named(X, estimator):
+    """Give an array the names of features that an estimator knows."""
+    names = getattr(estimator, "feature_names_in_", None)
+    return X if names is None else pd.DataFrame(X, columns=names)

@@ -1,0 +1,340 @@
+"""Tests of scores of timepoints and of the anomaly detector."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics.pairwise import cosine_distances
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sktsrep import STFTTransformer
+from sktsrep.anomaly import AnomalyDetector, _TailProbability
+from sktsrep.quantizers import EMACodebook, ResidualVQ
+from sktsrep.samplers.base import _shares_of_time
+from tests.estimators import (
+    tiny_autoregressive,
+    tiny_encoder,
+    tiny_sampler,
+    tiny_tokenizer,
+    tiny_vae,
+    waves,
+)
+
+SHORT = {"max_epochs": 1}
+LENGTH = 64
+
+
+def recording(n_timepoints=2200, seed=0):
+    """A noisy sine with a period of 16."""
+    noise = np.random.default_rng(seed).normal(size=n_timepoints)
+    return np.sin(2 * np.pi * np.arange(n_timepoints) / 16) + 0.05 * noise
+
+
+def windows(x, step):
+    return np.lib.stride_tricks.sliding_window_view(x, LENGTH)[::step].copy()
+
+
+def spike(x):
+    x[30] += 3
+
+
+def flat(x):
+    x[24:40] = 0
+
+
+def faster(x):
+    x[20:44] = np.sin(2 * np.pi * np.arange(24) / 6)
+
+
+# ----------------------------------------------------------------- scores of timepoints
+
+
+@pytest.mark.parametrize("n_timepoints", [48, 50, 151])  # 151 are no whole hops
+def test_the_tokenizers_timepoints_have_the_score_as_mean(n_timepoints):
+    X, _ = waves(n_timepoints=n_timepoints, n_channels=2)
+    tokenizer = tiny_tokenizer().fit(X)
+    scores = tokenizer.score_timepoints(X)
+    assert scores.shape == (40, n_timepoints)
+    np.testing.assert_allclose(scores.mean(axis=1), tokenizer.score_samples(X))
+    error = ((tokenizer.reconstruct(X) - X) / tokenizer.scale_) ** 2
+    np.testing.assert_allclose(scores, -error.mean(axis=1), rtol=1e-3, atol=1e-4)
+
+
+def test_the_vaes_timepoints_are_the_reconstruction_error():
+    X, _ = waves(n_timepoints=151)
+    vae = tiny_vae().fit(X)
+    error = ((vae.reconstruct(X) - X) / vae.scale_[0, 0]) ** 2
+    np.testing.assert_allclose(vae.score_timepoints(X), -error, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("maker", [tiny_tokenizer, tiny_vae])
+def test_clipped_values_count_where_they_are(maker):
+    X, _ = waves()
+    estimator = maker().fit(X)
+    odd = np.repeat(X[:1], 3, axis=0)
+    odd[:, 25] = [1e3, 1e6, 1e60]
+    scores = estimator.score_timepoints(odd)
+    assert (scores.argmin(axis=1) == 25).all()
+    assert (np.diff(scores[:, 25]) < 0).all()
+    assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize("maker", [tiny_tokenizer, tiny_vae])
+def test_spectrograms_have_no_timepoints(maker):
+    Z = STFTTransformer(device="cpu").fit_transform(waves()[0])
+    with pytest.raises(ValueError, match="needs series, got spectrograms"):
+        maker().fit(Z).score_timepoints(Z)
+    with pytest.raises(ValueError, match=r"dim 4. AnomalyDetector expected <= 3"):
+        AnomalyDetector(maker()).fit(Z)
+
+
+@pytest.mark.parametrize("maker", [tiny_sampler, tiny_autoregressive])
+@pytest.mark.parametrize("levels", [False, True])
+def test_the_samplers_timepoints_have_the_score_as_sum(maker, levels):
+    X, _ = waves()
+    X = X + 100 * np.random.default_rng(0).normal(size=(40, 1)) * levels
+    tokenizer = tiny_tokenizer(quantizer=ResidualVQ(2, EMACodebook(8, dim=4)))
+    sampler = maker(tokenizer).fit(X)
+    assert sampler._n_level_places == levels
+    scores = sampler.score_timepoints(X)
+    assert scores.shape == X.shape
+    np.testing.assert_allclose(scores.sum(axis=1), sampler.score_samples(X))
+
+
+def test_samplers_of_tokens_have_no_timepoints():
+    sampler = tiny_sampler().fit(np.zeros((9, 4), dtype=int))
+    with pytest.raises(ValueError, match="score_timepoints needs a sampler that was"):
+        sampler.score_timepoints(np.zeros((9, 4), dtype=int))
+
+
+@given(st.integers(1, 40), st.integers(1, 200))
+def test_shares_of_time(n_places, n_timepoints):
+    shares = _shares_of_time(n_places, n_timepoints)
+    assert (shares >= 0).all()
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    center = (shares * np.arange(n_timepoints)).sum(axis=1)
+    assert (np.diff(center) >= 0).all()
+    if n_timepoints % n_places == 0:  # equal places make a level line
+        even = np.full(n_timepoints, n_places / n_timepoints)
+        np.testing.assert_allclose(shares.sum(axis=0), even)
+
+
+# -------------------------------------------------------------------------- calibration
+
+
+@given(
+    st.lists(st.floats(0, 1e6), min_size=1, max_size=50),
+    st.lists(st.floats(0, 1e9), min_size=2, max_size=20),
+    st.booleans(),
+)
+def test_calibration_is_monotone_and_finite(values, new, logarithmic):
+    scores = _TailProbability(np.array(values), logarithmic)(np.sort(new))
+    assert (np.diff(scores) <= 0).all()
+    assert (scores <= 0).all()
+    assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize("logarithmic", [False, True])
+def test_calibration_gives_the_shares_of_usual_values(logarithmic):
+    draw = np.random.default_rng(0).exponential(size=(2, 20_000))
+    draw = np.exp(draw) if logarithmic else draw
+    scores = _TailProbability(draw[0], logarithmic)(draw[1])
+    for share in (0.5, 0.1, 0.01, 0.001):
+        assert (scores < np.log(share)).mean() == pytest.approx(share, rel=0.3)
+
+
+# ----------------------------------------------------------------------------- detector
+
+
+@parametrize_with_checks(
+    [
+        AnomalyDetector(tiny_tokenizer(ssl=None, **SHORT)),
+        AnomalyDetector(tiny_sampler(tiny_tokenizer(ssl=None, **SHORT), **SHORT)),
+    ]
+)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def sampler():
+    """A sampler that knows the windows of a recording."""
+    longer = {"max_epochs": 25, "hidden_dim": 16, "lr": 3e-3}
+    X = windows(recording(), 8)
+    tokenizer = tiny_tokenizer(**longer).fit(X)
+    return tiny_sampler(FrozenEstimator(tokenizer), **longer).fit(X)
+
+
+@pytest.fixture(scope="module")
+def fitted(sampler):
+    X = windows(recording(seed=1), 8)
+    return AnomalyDetector(FrozenEstimator(sampler), random_state=0).fit(X)
+
+
+@pytest.mark.parametrize("name", ["reconstruction", "likelihood", "neighbors", "auto"])
+@pytest.mark.parametrize("fault", [spike, flat, faster])
+def test_faults_lower_the_score_at_their_place(fitted, sampler, name, fault):
+    detector = AnomalyDetector(FrozenEstimator(sampler), scores=name)
+    detector = fitted if name == "auto" else detector.fit(windows(recording(), 8))
+    X = windows(recording(600, seed=2), 16)
+    faulty = X.copy()
+    for x in faulty:
+        fault(x)
+    lowered = detector.score_samples(faulty) - detector.score_samples(X)
+    assert np.median(lowered) < -1
+    if name != "neighbors":
+        before, after = map(detector.score_timepoints, (X, faulty))
+        lowered = (after - before).mean(axis=0)
+        assert lowered[18:46].mean() < lowered.mean() < 0
+
+
+def test_most_series_are_usual_and_faults_are_not(fitted):
+    X = windows(recording(1200, seed=2), 16)
+    assert (fitted.predict(X) == 1).mean() > 0.9
+    assert fitted.offset_ < 0
+    for x in X:
+        faster(x)
+    assert (fitted.predict(X) == -1).mean() > 0.9
+
+
+def test_components_that_are_off_do_not_matter(sampler):
+    X = windows(recording(), 8)
+    names = ("reconstruction", "likelihood", "neighbors")
+    alone = []
+    for name in names:
+        detector = AnomalyDetector(FrozenEstimator(sampler), scores=[name]).fit(X)
+        assert detector.scores_ == (name,)
+        alone.append(detector.score_samples(X[:9]))
+        for other in set(names) - {name}:
+            monkey = lambda X: pytest.fail(other)  # noqa: B023, E731
+            if other == "likelihood":
+                detector.estimator_.score_timepoints = monkey
+            elif other == "reconstruction":
+                detector.estimator_.tokenizer_.score_timepoints = monkey
+        np.testing.assert_array_equal(detector.score_samples(X[:9]), alone[-1])
+    together = AnomalyDetector(FrozenEstimator(sampler), scores=names).fit(X)
+    np.testing.assert_allclose(together.score_samples(X[:9]), np.mean(alone, axis=0))
+
+
+OFFERED = {
+    "tokenizer": (tiny_tokenizer, ("reconstruction", "neighbors")),
+    "tokens": (
+        lambda: tiny_tokenizer(output="tokens"),
+        ("reconstruction", "neighbors"),
+    ),
+    "VAE": (tiny_vae, ("reconstruction", "neighbors")),
+    "encoder": (tiny_encoder, ("neighbors",)),
+    "PCA": (lambda: PCA(3), ("neighbors",)),
+    "autoregressive": (
+        lambda: tiny_autoregressive(tiny_tokenizer()),
+        ("reconstruction", "likelihood", "neighbors"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OFFERED)
+def test_components_are_what_the_estimator_offers(case):
+    make, names = OFFERED[case]
+    X, _ = waves()
+    frame = pd.DataFrame(X, columns=[f"t{i}" for i in range(X.shape[1])])
+    frozen = FrozenEstimator(make().fit(frame))
+    detector = AnomalyDetector(frozen).fit(X)
+    assert detector.scores_ == names
+    assert np.isfinite(detector.score_samples(X)).all()
+    for scores in ("likelihood", [], ["spectrum"]):
+        if not {*scores} & {"l"} or "likelihood" not in names:
+            with pytest.raises(ValueError, match="scores must be 'auto' or some of"):
+                AnomalyDetector(frozen, scores=scores).fit(X)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_distances_to_the_nearest_others_by_hand(metric):
+    x = recording(400)
+    X = windows(x, 16)
+    frozen = FrozenEstimator(PCA(5).fit(X))
+    detector = AnomalyDetector(frozen, n_neighbors=2, metric=metric).fit(X)
+    assert detector._n_overlapping == LENGTH // 16
+    Z = PCA(5).fit_transform(X)
+    Z = Z / Z.std(axis=0)
+    gaps = np.linalg.norm(Z[:, None] - Z, axis=2)
+    if metric == "cosine":
+        gaps = np.sqrt(2 * np.maximum(cosine_distances(Z), 0))
+    rows = np.arange(len(X))
+    gaps[np.abs(rows[:, None] - rows) < 4] = np.inf
+    expected = np.sort(gaps, axis=1)[:, :2].mean(axis=1)
+    np.testing.assert_allclose(detector._distances(X), expected)
+    # What fit has not seen may be compared to all.
+    new = detector._distances(X + 1e-9)
+    assert (new < 0.6 * expected).all()  # one of two is next to nothing
+
+
+def test_windows_without_order_overlap_with_themselves_only():
+    X, _ = waves()
+    detector = AnomalyDetector(FrozenEstimator(PCA(5).fit(X))).fit(X)
+    assert detector._n_overlapping == 1
+    assert (detector._distances(X) > 0).all()
+
+
+def test_errors_are_calibrated_with_series_that_were_held_out():
+    X = windows(recording(), 8)
+    detector = AnomalyDetector(tiny_tokenizer(), random_state=0).fit(X)
+    n_held_out = round(0.1 * len(X))
+    seen = tiny_tokenizer().fit(X[:-n_held_out])
+    new = -seen.score_samples(X[-n_held_out:])
+    tail = detector._of_series["reconstruction"]
+    np.testing.assert_allclose(np.exp(tail.knots[[0, 50]]), np.quantile(new, [0, 0.5]))
+
+
+def test_contamination_is_the_share_of_outliers():
+    X, _ = waves(n_samples=100)
+    detector = AnomalyDetector(tiny_encoder(), contamination=0.1)
+    assert (detector.fit_predict(X) == -1).sum() == 10
+    scores = detector.score_samples(X)
+    np.testing.assert_array_equal(
+        detector.decision_function(X), scores - detector.offset_
+    )
+    detector.set_params(contamination="auto")
+    assert (detector.fit_predict(np.repeat(X, 3, axis=0)) == -1).sum() <= 3
+    assert (detector.fit_predict(X[:90]) == 1).all()
+
+
+def test_channels_and_a_pickle():
+    X, _ = waves(n_channels=3)
+    detector = AnomalyDetector(tiny_tokenizer()).fit(X)
+    assert detector.score_timepoints(X).shape == (40, 50)
+    opened = pickle.loads(pickle.dumps(detector))
+    np.testing.assert_array_equal(opened.score_samples(X), detector.score_samples(X))
+
+
+@pytest.mark.parametrize("n_samples", [1, 2, 5])
+@pytest.mark.parametrize("value", [None, 0.0, 300.0])
+def test_small_and_constant_sets(n_samples, value):
+    X, _ = waves(n_samples)
+    X = X if value is None else np.full_like(X, value)
+    detector = AnomalyDetector(tiny_sampler(tiny_tokenizer())).fit(X)
+    assert np.isfinite(detector.score_samples(X)).all()
+    assert np.isfinite(detector.score_timepoints(X)).all()
+
+
+def test_a_frozen_estimator_must_be_fitted_and_of_the_same_shape():
+    X, _ = waves()
+    with pytest.raises(NotFittedError):
+        AnomalyDetector(FrozenEstimator(tiny_encoder())).fit(X)
+    with pytest.raises(NotFittedError):
+        AnomalyDetector(tiny_encoder()).score_timepoints(X)
+    with pytest.raises(ValueError, match="expecting"):
+        AnomalyDetector(FrozenEstimator(tiny_encoder().fit(X))).fit(X[:, :40])
+
+
+def test_frozen_estimators_are_left_as_they_are():
+    X, _ = waves()
+    tokenizer = tiny_tokenizer(output="tokens").fit(X)
+    before = pickle.dumps(tokenizer)
+    AnomalyDetector(FrozenEstimator(tokenizer)).fit(X).score_samples(X)
+    assert pickle.dumps(tokenizer) == before
