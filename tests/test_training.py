@@ -316,7 +316,7 @@ def fine_tuned_network():
 
 
 TRANSFORMER = dict(n_codes=5, n_tokens=6, depth=1, dim=8, n_layers=1, n_heads=2)
-PRIOR = dict(**TRANSFORMER, n_classes=0, dropout=0.0, class_dropout=0.0)
+PRIOR = dict(**TRANSFORMER, n_classes=0, dropout=0.0, class_dropout=0.0, unequal=False)
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's own, in tracing
