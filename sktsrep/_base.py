@@ -349,9 +349,10 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
         return x.clamp(low.clamp(min=info.min).to(x), high.clamp(max=info.max).to(x))
 
     def _clipped_away(self, X):
-        """Mean square of what clipping takes away, in units of the scale; (n_samples,).
+        """Square of what clipping takes away at every timepoint, (n_samples, time).
 
-        It is what a score misses that compares clipped series.
+        It is the mean over the channels, in units of the scale: what a score misses
+        that compares clipped series.
         """
         low, high = self._bounds
         missed = []
@@ -359,7 +360,7 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
             x = x.double().numpy()
             with np.errstate(over="ignore"):
                 gap = (x - np.clip(x, low, high)) / self.scale_
-                missed.append(np.square(gap).mean(axis=(1, 2)))
+                missed.append(np.square(gap).mean(axis=1))
         # A finite score for every finite series.
         return np.minimum(np.concatenate(missed), 1e300)
 

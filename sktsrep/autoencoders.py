@@ -330,7 +330,8 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         if X.ndim < 4:
             n_values = X[0].size
             variance = module.log_variance.exp().item()
-            bounds = bounds - 0.5 * n_values / variance * self._clipped_away(X)
+            clipped = self._clipped_away(X).mean(axis=1)
+            bounds = bounds - 0.5 * n_values / variance * clipped
         # Change of variables: the module sees standardized series.
         return bounds - module.n_observed * float(np.log(self.scale_).sum())
 
@@ -359,7 +360,4 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
             return (decoded - series).square().mean(dim=1)
 
         errors = self._apply(squared_error, X)[:, : X.shape[-1]].astype(np.float64)
-        # Every timepoint as a series of its own.
-        single = X[:, None] if X.ndim == 2 else X
-        single = np.moveaxis(single, -1, 1).reshape(-1, single.shape[1], 1)
-        return -(errors + self._clipped_away(single).reshape(errors.shape))
+        return -(errors + self._clipped_away(X))

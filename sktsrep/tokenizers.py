@@ -272,7 +272,9 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         X : array-like of shape (n_samples, n_timepoints), (n_samples, n_channels, \
                 n_timepoints) or (n_samples, 2 * n_channels, n_freqs, n_frames)
             Series or, with four axes, the output of
-            :class:`~sktsrep.preprocessing.STFTTransformer`.
+            :class:`~sktsrep.preprocessing.STFTTransformer`. A list may hold series
+            of unequal length. NaN means missing or, after the end of a series, not
+            there.
         y : None
             Ignored.
 
@@ -433,8 +435,8 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
 
         Parameters
         ----------
-        X : array-like of the shape that ``fit`` saw
-            Series or spectrograms.
+        X : array-like of the shape that ``fit`` saw, or list of arrays
+            Series or spectrograms. Series in a list may have any length.
 
         Returns
         -------
@@ -452,13 +454,14 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
 
         Parameters
         ----------
-        X : array-like of the shape that ``fit`` saw
-            Series or spectrograms.
+        X : array-like of the shape that ``fit`` saw, or list of arrays
+            Series or spectrograms. Series in a list may have any length.
 
         Returns
         -------
         ndarray of shape (n_samples, n_tokens), int64
-            Indices into ``codebook_``.
+            Indices into ``codebook_``; -1 after the end of a series that is shorter
+            than others.
         """
         X = self._check(X)
         return self._apply_to_series(self._tokens, X)
@@ -553,20 +556,21 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
 
         Parameters
         ----------
-        X : array-like of the shape that ``fit`` saw
-            Series or spectrograms.
+        X : array-like of the shape that ``fit`` saw, or list of arrays
+            Series or spectrograms. Series in a list may have any length.
 
         Returns
         -------
         ndarray
-            Series or spectrograms of the sample shape and dtype that ``fit`` saw.
+            Of the shape of ``X``, with NaN after the end of a series that is shorter
+            than others, in the dtype that ``fit`` saw.
         """
         X = self._check(X)
         if X.ndim == 4 or (not np.isnan(X).any() and X.shape[1:] == self.sample_shape_):
             return self.decode(self.encode(X))
-        given, lengths = X, observed_lengths(X)
-        series = self._decode_unequal(self._apply_to_series(self._tokens, X), lengths)
-        whole = np.full(given.shape, np.nan, dtype=series.dtype)
+        tokens = self._apply_to_series(self._tokens, X)
+        series = self._decode_unequal(tokens, observed_lengths(X))
+        whole = np.full(X.shape, np.nan, dtype=series.dtype)
         whole[..., : series.shape[-1]] = series
         return whole
 
@@ -606,7 +610,8 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         -------
         ndarray of shape (n_samples, n_timepoints)
             Mean over the channels, in units of the standardized series; low for unusual
-            timepoints. Its mean over time is :meth:`score_samples`.
+            timepoints. Its mean over time is :meth:`score_samples`. NaN where a
+            series has no value.
         """
         X = self._check(X)
         if X.ndim == 4:
@@ -615,11 +620,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         found = self._errors(X)[:, : X.shape[-1]]
         errors[:, : found.shape[1]] = found
         errors[np.isnan(X).reshape(len(X), -1, X.shape[-1]).all(axis=1)] = np.nan
-        # Every timepoint as a series of its own.
-        known = self._bridged(X)
-        single = known[:, None] if X.ndim == 2 else known
-        single = np.moveaxis(single, -1, 1).reshape(-1, single.shape[1], 1)
-        return -(errors + self._clipped_away(single).reshape(errors.shape))
+        return -(errors + self._clipped_away(self._bridged(X)))
 
     def _errors(self, X):
         """Squared error of every timepoint of whole hops, mean over the channels."""

@@ -112,7 +112,8 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         ----------
         X : array-like of shape (n_samples, n_timepoints), (n_samples, n_channels, \
                 n_timepoints) or, without a tokenizer, (n_samples, n_tokens)
-            Series (whatever the tokenizer takes), or tokens.
+            Series (whatever the tokenizer takes), or tokens. A list may hold series of
+            unequal length. NaN means missing or, after the end of a series, not there.
         y : array-like of shape (n_samples,), default=None
             Class labels, for class-conditional sampling.
 
