@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -180,7 +181,13 @@ class AnomalyDetector(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = self._takes_gaps
         return tags
+
+    @property
+    def _takes_gaps(self):
+        estimator = SSLVQTokenizer() if self.estimator is None else self.estimator
+        return get_tags(estimator).input_tags.allow_nan
 
     # ------------------------------------------------------------------- training
 
@@ -192,7 +199,8 @@ class AnomalyDetector(
         ----------
         X : array-like of shape (n_samples, n_timepoints) or (n_samples, n_channels, \
                 n_timepoints)
-            Series, most of them without anomalies.
+            Series, most of them without anomalies. NaN means missing where the
+            estimator takes it.
         y : None
             Ignored.
 
@@ -200,7 +208,7 @@ class AnomalyDetector(
         -------
         self
         """
-        series = validate_series(self, X, reset=True)
+        series = validate_series(self, X, reset=True, allow_nan=self._takes_gaps)
         check_n_axes(series, type(self).__name__, 3)
         held_out = self._held_out(series)
         context = self._init_callback_context(max_subtasks=1)
@@ -288,8 +296,8 @@ class AnomalyDetector(
             rows = X[held_out] if len(held_out) and name != "neighbors" else X
             values = self._unusual(name, rows)
             make = functools.partial(_TailProbability, logarithmic=name != "likelihood")
-            self._of_series[name] = make(values.mean(axis=1))
-            self._of_timepoints[name] = make(values.ravel())
+            self._of_series[name] = make(np.nanmean(values, axis=1))
+            self._of_timepoints[name] = make(values[~np.isnan(values)])
 
     # ----------------------------------------------------------------- components
 
@@ -339,11 +347,13 @@ class AnomalyDetector(
 
     def _check(self, X):
         check_is_fitted(self)
-        return validate_series(self, X, reset=False)
+        return validate_series(self, X, reset=False, allow_nan=self._takes_gaps)
 
     def _score_series(self, X):
-        values = {name: self._unusual(name, X).mean(axis=1) for name in self.scores_}
-        parts = [self._of_series[name](values[name]) for name in self.scores_]
+        parts = [
+            self._of_series[name](np.nanmean(self._unusual(name, X), axis=1))
+            for name in self.scores_
+        ]
         return sum(parts) / len(parts)
 
     def score_samples(self, X):
@@ -375,7 +385,8 @@ class AnomalyDetector(
         ndarray of shape (n_samples, n_timepoints)
             At most 0, low for unusual timepoints: log probability that a usual
             timepoint is as unusual, mean over the components. The distance of a series
-            to its neighbors counts for all its timepoints.
+            to its neighbors counts for all its timepoints. NaN where reconstruction or
+            likelihood are in use and a series has no value.
         """
         X = self._check(X)
         total = np.zeros((len(X), X.shape[-1]))

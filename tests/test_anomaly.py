@@ -338,3 +338,14 @@ def test_frozen_estimators_are_left_as_they_are():
     before = pickle.dumps(tokenizer)
     AnomalyDetector(FrozenEstimator(tokenizer)).fit(X).score_samples(X)
     assert pickle.dumps(tokenizer) == before
+
+
+def test_gaps_count_for_nothing():
+    X = waves(n_samples=60)[0]
+    X[::7, 20:25] = np.nan
+    detector = AnomalyDetector(tiny_tokenizer()).fit(X)
+    scores, by_time = detector.score_samples(X), detector.score_timepoints(X)
+    assert np.isfinite(scores).all()
+    np.testing.assert_array_equal(np.isnan(by_time), np.isnan(X))
+    with pytest.raises(ValueError, match="contains NaN"):
+        AnomalyDetector(tiny_vae()).fit(X)

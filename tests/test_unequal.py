@@ -373,11 +373,25 @@ def test_no_place_looks_after_the_end():
 
 
 @every_sampler
-def test_what_needs_equal_lengths_says_so(name):
+def test_fillings_and_continuations_reach_the_full_length(name):
+    sampler, series = fitted_sampler(name, True)
+    n_timepoints = sampler.sample_shape_[0]
+    if name == "MaskGITSampler":
+        X = padded(series, n_timepoints)
+        X[:, 2] = np.nan
+        filled = sampler.impute(X)
+    else:
+        X = np.stack([x[:5] for x in series])
+        filled = sampler.extend(X)
+    assert filled.shape == (len(series), n_timepoints)
+    assert np.isfinite(filled).all()
+    known = ~np.isnan(X)
+    np.testing.assert_array_equal(filled[:, : X.shape[1]][known], X[known])
+
+
+@every_sampler
+def test_no_likelihood_of_longer_series(name):
     sampler, _ = fitted_sampler(name, True)
-    method = sampler.impute if name == "MaskGITSampler" else sampler.extend
-    with pytest.raises(ValueError, match="series of equal length"):
-        method(np.ones((2, sampler.sample_shape_[0])))
     with pytest.raises(ValueError, match="at most"):
         sampler.score_samples([np.ones(sampler.sample_shape_[0] + 1)])
 

@@ -253,7 +253,7 @@ class AutoregressiveSampler(TokenSampler):
         classes = self._given_classes(len(X), y)
         if self.tokenizer_ is None:
             return self._extend_tokens(X, classes, random_state)
-        self._check_equal_lengths("extend")
+        self._check_series("extend")
         n_known, n_timepoints = X.shape[-1], self.sample_shape_[-1]
         padding = [(0, 0)] * (X.ndim - 1) + [(0, n_timepoints - n_known)]
         # The encoder wants whole series: the last value stands in for the rest.

@@ -425,13 +425,6 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         if self.tokenizer_ is None or len(self.sample_shape_) == 3:
             raise ValueError(f"{what} needs a sampler that was fitted on series.")
 
-    def _check_equal_lengths(self, what):
-        self._check_series(what)
-        if self._lengths is not None:
-            raise ValueError(
-                f"{what} needs a sampler that was fitted on series of equal length."
-            )
-
     def _sample_classes(self, n_samples, y, generator):
         """Class indices of samples, drawn where ``y`` is None."""
         if y is None and len(self.classes_):

@@ -286,7 +286,8 @@ class MaskGITSampler(TokenSampler):
         Parameters
         ----------
         X : array-like of the shape that ``fit`` saw
-            Series; missing values may be NaN. Needs a tokenizer and no spectrograms.
+            Series; missing values may be NaN, also at the ends, which are filled like
+            other gaps. Needs a tokenizer and no spectrograms.
         mask : array-like of bool of the same shape, default=None
             True where a value is missing; None is where ``X`` is NaN.
         y : label or array-like of shape (n_samples,), default=None
@@ -317,7 +318,7 @@ class MaskGITSampler(TokenSampler):
         Fillings are no closer than tokens tell: through gaps of a few timepoints in
         smooth series, straight lines are closer.
         """
-        self._check_equal_lengths("impute")
+        self._check_series("impute")
         if y is None:
             self._check_class_free("impute")
         self._check_guidance()
