@@ -18,9 +18,7 @@ def make_prior(n_classes=2, n_codes=N_CODES, n_tokens=N_TOKENS):
         torch.manual_seed(0)
         sizes = dict(n_codes=n_codes, n_tokens=n_tokens, depth=1, n_classes=n_classes)
         width = dict(dim=8, n_layers=2, n_heads=2, unequal=False)
-        prior = CausalPrior(
-            **sizes, **width, dropout=0.1, class_dropout=0.1, unequal=False
-        )
+        prior = CausalPrior(**sizes, **width, dropout=0.1, class_dropout=0.1)
         for parameter in prior.parameters():
             torch.nn.init.normal_(parameter, std=0.5)
     return prior.double().eval()
