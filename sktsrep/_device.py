@@ -124,9 +124,10 @@ _GENERATORS = threading.RLock()
 
 
 def _renew_lock():
-    """A forked process must not wait for a thread that it does not have."""
+    """A forked process must not wait for threads that it does not have."""
     global _GENERATORS
     _GENERATORS = threading.RLock()
+    torch.set_num_threads(1)  # OpenMP would wait, too; DataLoader's workers do the same
 
 
 if hasattr(os, "register_at_fork"):
