@@ -15,6 +15,7 @@ __all__ = [
     "join",
     "longer_half",
     "observed_lengths",
+    "pad_ends",
     "places_of_times",
     "until_ends",
 ]
@@ -143,6 +144,19 @@ def longer_half(series, lengths):
     ends = torch.as_tensor(lengths)
     median = ends.median()
     return series[ends >= median, :, :median]
+
+
+def pad_ends(X, length, value=np.nan):
+    """Fill the last axis up to a length.
+
+    Examples
+    --------
+    >>> pad_ends(np.array([[1, 2]]), 3, value=-1)
+    array([[ 1,  2, -1]])
+    """
+    n_after = length - X.shape[-1]
+    padding = [(0, 0)] * (X.ndim - 1) + [(0, n_after)]
+    return np.pad(X, padding, constant_values=value)
 
 
 def until_ends(series, lengths):

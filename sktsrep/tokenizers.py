@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from sktsrep._base import SERIES_AT_ONCE, ScoreSamplesMixin
 from sktsrep._device import isolated_random_state, random_seed
 from sktsrep._fit import training_fit
-from sktsrep._gaps import by_length, longer_half, observed_lengths
+from sktsrep._gaps import by_length, longer_half, observed_lengths, pad_ends
 from sktsrep._spectral import SpectralEstimator
 from sktsrep._validation import validate_series, validate_tokens
 from sktsrep._warnings import warn_user
@@ -562,7 +562,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         Returns
         -------
         ndarray
-            Of the shape of ``X``, with NaN after the end of a series that is shorter
+            The shape of ``X``, with NaN after the end of a series that is shorter
             than others, in the dtype that ``fit`` saw.
         """
         X = self._check(X)
@@ -570,9 +570,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
             return self.decode(self.encode(X))
         tokens = self._apply_to_series(self._tokens, X)
         series = self._decode_unequal(tokens, observed_lengths(X))
-        whole = np.full(X.shape, np.nan, dtype=series.dtype)
-        whole[..., : series.shape[-1]] = series
-        return whole
+        return pad_ends(series, X.shape[-1])
 
     def score_samples(self, X):
         """Compute the negative mean squared error of reconstructed series.
@@ -616,9 +614,9 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         X = self._check(X)
         if X.ndim == 4:
             raise ValueError("score_timepoints needs series, got spectrograms instead.")
-        errors = np.full((len(X), X.shape[-1]), np.nan)
-        found = self._errors(X)[:, : X.shape[-1]]
-        errors[:, : found.shape[1]] = found
+        n_timepoints = X.shape[-1]
+        errors = self._errors(X)[:, :n_timepoints].astype(np.float64)
+        errors = pad_ends(errors, n_timepoints)
         errors[np.isnan(X).reshape(len(X), -1, X.shape[-1]).all(axis=1)] = np.nan
         return -(errors + self._clipped_away(self._bridged(X)))
 

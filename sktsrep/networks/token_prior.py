@@ -25,7 +25,7 @@ class TokenPrior(TrainingModule):
     Parameters
     ----------
     make_transformer : class
-        Of what gives the hidden states of the places.
+        What gives the hidden states of the places.
     n_codes : int
         Rows of the codebook, shared equally by the levels.
     n_tokens, depth : int

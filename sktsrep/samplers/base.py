@@ -12,7 +12,13 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from sktsrep._base import ScoreSamplesMixin, TorchEstimator
 from sktsrep._device import resolve_device, to_device
 from sktsrep._fit import fitted_copy, training_fit
-from sktsrep._gaps import by_length, join, observed_lengths, places_of_times
+from sktsrep._gaps import (
+    by_length,
+    join,
+    observed_lengths,
+    pad_ends,
+    places_of_times,
+)
 from sktsrep._validation import (
     check_positive_int,
     class_indices,
@@ -203,8 +209,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         names = getattr(self.tokenizer_, "feature_names_in_", None)
         X = X if names is None else pd.DataFrame(X, columns=names)
         tokens = self.tokenizer_.encode(X)
-        n_after = self.n_tokens_ - tokens.shape[1]
-        return np.pad(tokens, ((0, 0), (0, n_after)), constant_values=-1)
+        return pad_ends(tokens, self.n_tokens_, value=-1)
 
     def fit_resample(self, X, y, random_state=None):
         """Fit, and add new series of the rarer classes until all are equally frequent.
@@ -269,9 +274,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         if lengths is None:
             return self.tokenizer_.decode(tokens)
         series = self.tokenizer_.decode(tokens, lengths)
-        n_after = self.sample_shape_[-1] - series.shape[-1]
-        padding = [(0, 0)] * (series.ndim - 1) + [(0, n_after)]
-        return np.pad(series, padding, constant_values=np.nan)
+        return pad_ends(series, self.sample_shape_[-1])
 
     def sample_tokens(self, n_samples=1, y=None, random_state=None):
         """Draw the tokens of new series.
@@ -389,8 +392,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
             return level / length + np.einsum("np,pt->nt", present, shares)
 
         scores = by_length(spread, observed_lengths(X))
-        n_after = X.shape[-1] - scores.shape[1]
-        return np.pad(scores, ((0, 0), (0, n_after)), constant_values=np.nan)
+        return pad_ends(scores, X.shape[-1])
 
     def _check(self, X):
         """Tokens, or series that are no longer than those of ``fit``, with NaN."""
@@ -403,11 +405,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
                 f"X has series of {X.shape[-1]} timepoints, but {type(self).__name__} "
                 f"is expecting at most {n_most}."
             )
-        n_after = n_most - X.shape[-1]
-        if not n_after:
-            return X
-        padding = [(0, 0)] * (X.ndim - 1) + [(0, n_after)]
-        return np.pad(X, padding, constant_values=np.nan)
+        return X if X.shape[-1] == n_most else pad_ends(X, n_most)
 
     def _check_guidance(self):
         if self.guidance_scale != 1:
