@@ -4,11 +4,13 @@ from importlib import import_module
 from importlib.metadata import version
 
 from sktsrep._config import config_context
+from sktsrep._versions import load
 from sktsrep.anomaly import AnomalyDetector
 from sktsrep.autoencoders import VAE
 from sktsrep.classifiers import FineTunedClassifier
 from sktsrep.encoders import SSLEncoder
 from sktsrep.fcn import FCNClassifier
+from sktsrep.imputation import GaussianImputer
 from sktsrep.model_selection import WindowKFold
 from sktsrep.preprocessing import STFTTransformer
 from sktsrep.recordings import Windows
@@ -21,6 +23,7 @@ __all__ = [
     "AutoregressiveSampler",
     "FCNClassifier",
     "FineTunedClassifier",
+    "GaussianImputer",
     "MaskGITSampler",
     "SSLEncoder",
     "SSLVQTokenizer",
@@ -28,10 +31,11 @@ __all__ = [
     "WindowKFold",
     "Windows",
     "config_context",
+    "load",
 ]
 __version__ = version("sktsrep")
 
-_LAZY = ("metrics", "plotting")  # imported where they are first used
+_LAZY = ("datasets", "metrics", "plotting")  # imported where they are first used
 
 
 def __getattr__(name):

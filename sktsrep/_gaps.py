@@ -1,4 +1,4 @@
-"""Gaps in series, and their ends: lines, joints, fillings, the tokens they touch."""
+"""Gaps in series, and their ends: lines, fillings, the tokens they touch."""
 
 import numpy as np
 import pandas as pd
@@ -10,24 +10,28 @@ from sktsrep.functional import channel_scale
 __all__ = [
     "bridge",
     "by_length",
+    "channel_levels",
     "closest",
+    "end_at",
     "interpolate",
-    "join",
     "longer_half",
     "observed_lengths",
     "pad_ends",
     "places_of_times",
+    "to_length",
     "until_ends",
 ]
 
 
-def observed_lengths(X):
+def observed_lengths(X, name="X"):
     """Count the timepoints of every series up to the last one with a value.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, ..., n_timepoints)
         Series; NaN that runs to the end in all channels means that they are shorter.
+    name : str
+        Name of the argument, for the error.
 
     Returns
     -------
@@ -44,11 +48,14 @@ def observed_lengths(X):
     array([3, 1])
     """
     n_timepoints = X.shape[-1]
+    has_last = ~np.isnan(X[..., -1].reshape(len(X), -1)).all(axis=1)
+    if has_last.all():  # nothing ends, and the rest need not be looked at
+        return np.full(len(X), n_timepoints)
     known = ~np.isnan(X).reshape(len(X), -1, n_timepoints).all(axis=1)
     is_empty = ~known.any(axis=1)
     if is_empty.any():
         raise ValueError(
-            f"X has a series with no observed value in row {is_empty.argmax()}."
+            f"{name} has a series with no observed value in row {is_empty.argmax()}."
         )
     return n_timepoints - known[:, ::-1].argmax(axis=1)
 
@@ -79,13 +86,24 @@ def bridge(X, level=None):
     if not rows.any():
         return X
     if level is None:
-        channels = X.reshape(len(X), -1, X.shape[-1]).swapaxes(0, 1)
-        known = ~np.isnan(channels)
-        n_known = np.maximum(known.sum(axis=(1, 2)), 1)
-        level = np.where(known, channels, 0).sum(axis=(1, 2), dtype=float) / n_known
+        level = channel_levels(X)
     filled = X.copy()
     filled[rows] = interpolate(X[rows], missing[rows], level)
     return filled
+
+
+def channel_levels(X):
+    """Compute the mean of the known values of every channel; 0 if it has none.
+
+    Examples
+    --------
+    >>> channel_levels(np.array([[[1.0, np.nan], [np.nan, np.nan]]]))
+    array([1., 0.])
+    """
+    channels = X.reshape(len(X), -1, X.shape[-1]).swapaxes(0, 1)
+    known = ~np.isnan(channels)
+    n_known = np.maximum(known.sum(axis=(1, 2)), 1)
+    return np.where(known, channels, 0).sum(axis=(1, 2), dtype=float) / n_known
 
 
 def by_length(function, lengths):
@@ -147,7 +165,7 @@ def longer_half(series, lengths):
 
 
 def pad_ends(X, length, value=np.nan):
-    """Fill the last axis up to a length.
+    """Fill the last axis up to a length; ``X`` itself where it has this length.
 
     Examples
     --------
@@ -155,8 +173,58 @@ def pad_ends(X, length, value=np.nan):
     array([[ 1,  2, -1]])
     """
     n_after = length - X.shape[-1]
+    if n_after == 0:
+        return X
     padding = [(0, 0)] * (X.ndim - 1) + [(0, n_after)]
     return np.pad(X, padding, constant_values=value)
+
+
+def end_at(X, lengths):
+    """Put NaN after the ends of series.
+
+    Examples
+    --------
+    >>> end_at(np.ones((2, 2)), np.array([2, 1]))
+    array([[ 1.,  1.],
+           [ 1., nan]])
+    """
+    is_over = np.arange(X.shape[-1]) >= lengths[:, None]
+    return np.where(np.expand_dims(is_over, tuple(range(1, X.ndim - 1))), np.nan, X)
+
+
+def to_length(X, length, name):
+    """Pad series by NaN up to a length, or cut what is only padding.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, ..., n_timepoints)
+        Series.
+    length : int
+        Timepoints that they get.
+    name : str
+        What takes no longer ones, for the error.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, ..., length)
+
+    Raises
+    ------
+    ValueError
+        When a series has no value, or is longer.
+
+    Examples
+    --------
+    >>> to_length(np.array([[1.0, np.nan, np.nan]]), 2, "VAE")
+    array([[ 1., nan]])
+    """
+    lengths = observed_lengths(X)
+    if (lengths > length).any():
+        raise ValueError(
+            f"X has a series of {lengths.max()} timepoints in row {lengths.argmax()}, "
+            f"but {name} is expecting at most {length}, as in fit."
+        )
+    return pad_ends(X[..., :length], length)
 
 
 def until_ends(series, lengths):
@@ -186,7 +254,18 @@ def until_ends(series, lengths):
 def interpolate(X, mask, level=0.0):
     """Replace missing values by straight lines, or by a level where all are missing.
 
-    Parameters are those of :func:`join`; ``level`` is one for all or for each channel.
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, ..., n_timepoints)
+        Series.
+    mask : ndarray of bool of the same shape
+        True where a value is missing.
+    level : float or ndarray of shape (n_channels,), default=0.0
+        One for all channels, or for each.
+
+    Returns
+    -------
+    ndarray of the same shape
 
     Examples
     --------
@@ -230,50 +309,6 @@ def closest(X, mask, fillings):
     missed = np.square(weight * (X - fillings))
     missed = missed.reshape(len(fillings), len(X), -1).sum(axis=-1)
     return fillings[missed.argmin(axis=0), np.arange(len(X))]
-
-
-def join(X, mask, filling, reach):
-    """Fill in missing values without a jump where they meet known ones.
-
-    A filling differs from the last known value before a gap and from the first one
-    after it. These differences are added to the filling and fade linearly.
-
-    Parameters
-    ----------
-    X : ndarray of shape (..., n_timepoints)
-        Series.
-    mask : ndarray of bool of the same shape
-        True where a value is missing.
-    filling : ndarray of the same shape
-        Series that are close to ``X`` where it is known.
-    reach : float
-        Timepoints over which to fade; a shorter gap is faded over its whole length.
-
-    Returns
-    -------
-    ndarray of the same shape
-
-    Examples
-    --------
-    >>> X = np.array([[5.0, np.nan, np.nan, np.nan, 5.0]])
-    >>> join(X, np.isnan(X), np.full(X.shape, 3.0), reach=2)
-    array([[5., 4., 3., 4., 5.]])
-    """
-    n_timepoints = X.shape[-1]
-    time = np.arange(n_timepoints)
-    # The nearest known timepoints on both sides; -1 and n_timepoints for none.
-    before = np.maximum.accumulate(np.where(mask, -1, time), axis=-1)
-    after = np.where(mask, n_timepoints, time)[..., ::-1]
-    after = np.minimum.accumulate(after, axis=-1)[..., ::-1]
-    missed = np.where(mask, 0, X - filling)
-    joined = np.where(mask, filling, X)
-    span = np.maximum(np.minimum(reach, after - before), 1)
-    for known in (before, after):
-        exists = (known >= 0) & (known < n_timepoints)
-        step = np.take_along_axis(missed, known.clip(0, n_timepoints - 1), axis=-1)
-        fade = np.clip(1 - np.abs(time - known) / span, 0, 1)
-        joined = joined + np.where(mask & exists, step * fade, 0)
-    return joined
 
 
 def places_of_times(missing, n_places):

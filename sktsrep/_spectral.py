@@ -167,7 +167,7 @@ class SpectralEstimator(
             )
         device = resolve_device(self.device)
         self._frames = self._resolve_frames(X.shape[1:])
-        self._dtype = X.dtype
+        self._dtype = X.dtype.name
         lengths = self._whole_lengths(X)
         X = X if X.ndim == 4 else bridge(X)
         low, high = self._fit_bounds(X) if X.ndim < 4 else (None, None)

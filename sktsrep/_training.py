@@ -4,6 +4,7 @@ Training data live on the device as tensors. A batch is a selection of rows ther
 terms are collected there, and the host reads them once per epoch.
 """
 
+import copyreg
 import math
 from contextlib import nullcontext
 
@@ -25,9 +26,15 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import TensorDataset
 
-from sktsrep._device import end_with_interpreter, isolated_random_state
+from sktsrep._device import (
+    available_device,
+    end_with_interpreter,
+    isolated_random_state,
+)
 from sktsrep._gaps import longer_half
+from sktsrep._plain import from_plain, to_plain
 from sktsrep._warnings import warn_user
+from sktsrep.nn import arrays_of, remake, unfilled
 
 __all__ = [
     "DeviceBatches",
@@ -46,6 +53,17 @@ _GRADIENT_CLIP = 1.0
 # times the steps that a small data set gets.
 _AUTO_PASSES = 14
 _AUTO_MOST = 2.5
+
+# Parameters of a net that it keeps with its network.
+_NET_PARAMS = (
+    "amp",
+    "batch_size",
+    "device",
+    "lr",
+    "max_epochs",
+    "validation_seed",
+    "verbose",
+)
 
 # Share by which lengths may seem larger when series of similar length are put together.
 _LENGTH_JITTER = 0.25
@@ -145,6 +163,64 @@ class SeriesNet(skorch.NeuralNet):
         self.validation_seed = validation_seed
         super().__init__(module, **kwargs)
 
+    # ------------------------------------------------------------ pickles and files
+
+    def __getstate__(self):
+        """Plain values and arrays, which hold no objects of torch."""
+        state = self._plain_state()
+        if state is None:
+            raise TypeError("Only trained networks of sktsrep's own parts are plain.")
+        return state
+
+    def __setstate__(self, state):
+        network, arrays = state["network"], state["arrays"]
+        largest = sum(array.size for array in arrays.values())
+        module = remake(lambda: from_plain(network, largest), arrays)
+        if not hasattr(module, "finish"):
+            raise ValueError(f"{type(module).__name__} is no network.")
+        params = {name: state["params"][name] for name in _NET_PARAMS}
+        device = str(available_device(params.pop("device")))
+        params |= {"criterion": nn.Identity, "iterator_valid": DeviceBatches}
+        self.__init__(module, device=device, **params)
+        self.initialize()
+        self.trim()
+
+    def __reduce_ex__(self, protocol):
+        """Leave to skorch what has other parts, or is in training.
+
+        What skorch pickles holds a pickle, so nothing else may open it:
+        ``__setstate__`` serves formats that run no code.
+        """
+        state = self._plain_state()
+        if state is None:
+            return _open_skorch_state, (type(self), super().__getstate__())
+        return copyreg.__newobj__, (type(self),), state
+
+    def _plain_state(self):
+        """State of a trained network that its arguments make anew; None for others."""
+        if not getattr(self, "_trimmed_for_prediction", False):
+            return None
+        try:
+            network, arrays = to_plain(self.module_), arrays_of(self.module_)
+            again = unfilled(lambda: from_plain(network, math.inf), arrays)
+        except (TypeError, ValueError):
+            return None
+        if [*map(type, again.modules())] != [*map(type, self.module_.modules())]:
+            return None
+        params = {name: getattr(self, name) for name in _NET_PARAMS}
+        return {"network": network, "arrays": arrays, "params": params}
+
+    def trim(self):
+        """Drop what prediction does not need.
+
+        It needs neither optimizer nor callbacks, which may hold device memory, and the
+        weights only once.
+        """
+        self.trim_for_prediction()
+        self.module = type(self.module_)
+
+    # --------------------------------------------------------------------- training
+
     def initialize(self):
         """Start a new training."""
         self.n_steps_ = 0
@@ -222,6 +298,12 @@ class SeriesNet(skorch.NeuralNet):
         if is_best:
             self.best_[loss] = values[loss]
         self.history.record(f"{loss}_best", is_best)
+
+
+def _open_skorch_state(cls, state):
+    net = cls.__new__(cls)
+    skorch.NeuralNet.__setstate__(net, state)
+    return net
 
 
 class PrintEpochs(Callback):
@@ -431,10 +513,7 @@ def train(
             _fit_epochs(net, training, keep_interrupted)
         _check_finite(net, training)
     history = _history_columns(net)
-    # Prediction needs neither optimizer nor callbacks, which may hold device memory,
-    # and the weights only once.
-    net.trim_for_prediction()
-    net.module = type(network)
+    net.trim()
     network.finish()
     return net, history
 

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils import get_tags
+from sklearn.utils import gen_batches, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -40,6 +40,10 @@ _LEAST_SCALE = 1e-2
 
 # Logarithms start at this share of the mean value.
 _LEAST_VALUE = 1e-3
+
+# Errors of timepoints are averaged over this share of a series on either side: single
+# errors are large by chance, anomalies last.
+_NEARBY = 1 / 16
 
 # Series whose distances are refined at once.
 _SERIES_AT_ONCE = 256
@@ -102,6 +106,9 @@ class AnomalyDetector(
         Components in use.
     offset_ : float
         What :meth:`decision_function` subtracts from scores.
+    timepoint_offset_ : float
+        The same for timepoints: those with lower scores are unusual. They are the share
+        ``contamination`` of the training timepoints, 0.01 if that is "auto".
     sample_shape_ : tuple of int
         Shape of one sample in ``fit``.
     n_features_in_ : int
@@ -115,7 +122,8 @@ class AnomalyDetector(
     are at least as unusual. Beyond, it falls exponentially: with the value for
     likelihoods, and with its logarithm for errors and distances, whose tail is a power
     law (Hill 1975, Annals of Statistics 3.5). Timepoints are calibrated by timepoints,
-    series by series.
+    series by series. The reconstruction error of a timepoint is the mean over an eighth
+    of the series around it.
 
     A series that ``fit`` saw has no neighbors among itself and the windows of a
     recording that overlap it, so training series can be scored, too. Windows are told
@@ -221,12 +229,15 @@ class AnomalyDetector(
         self.scores_ = self._components()
         if "neighbors" in self.scores_:
             self._fit_neighbors(series)
-        self._fit_calibration(series, held_out)
-        self.offset_ = self._threshold(self._score_series(series))
+        values = self._all_unusual(series)
+        self._fit_calibration(values, held_out)
+        self.offset_ = self._threshold(self._score_series(values))
+        self.timepoint_offset_ = self._threshold(self._score_time(values))
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes={})
         return self
 
     def _threshold(self, scores):
+        scores = scores[~np.isnan(scores)]
         if self.contamination == "auto":
             return float(np.quantile(scores, _RARE, method="lower"))
         return float(np.quantile(scores, self.contamination))
@@ -277,7 +288,6 @@ class AnomalyDetector(
         weight = np.where(varies, 1 / np.where(varies, deviation, 1), 0)
         self._scaling = mean, weight, self.metric == "cosine"
         self._embeddings = self._embed(X)
-        self._memory = NearestNeighbors(algorithm="brute").fit(self._embeddings)
         self._rows = {_key(x): row for row, x in enumerate(X)}
         self._n_overlapping = self._count_overlapping(X)
 
@@ -289,17 +299,21 @@ class AnomalyDetector(
         # Some neighbors must be left for each.
         return max(1, min(n_rows, (len(X) + 1 - self.n_neighbors) // 2))
 
-    def _fit_calibration(self, X, held_out):
+    def _fit_calibration(self, unusual, held_out):
         """Learn how components are distributed, over series and over timepoints."""
         self._of_series, self._of_timepoints = {}, {}
-        for name in self.scores_:
-            rows = X[held_out] if len(held_out) and name != "neighbors" else X
-            values = self._unusual(name, rows)
+        for name, values in unusual.items():
+            if len(held_out) and name != "neighbors":
+                values = values[held_out]
             make = functools.partial(_TailProbability, logarithmic=name != "likelihood")
             self._of_series[name] = make(np.nanmean(values, axis=1))
+            values = _over_time(name, values)
             self._of_timepoints[name] = make(values[~np.isnan(values)])
 
     # ----------------------------------------------------------------- components
+
+    def _all_unusual(self, X):
+        return {name: self._unusual(name, X) for name in self.scores_}
 
     def _unusual(self, name, X):
         """Values of a component, high where unusual: (n_samples, time or 1)."""
@@ -325,23 +339,30 @@ class AnomalyDetector(
     def _distances(self, X):
         """Mean distance to the nearest training series but those that overlap."""
         n_memory = len(self._embeddings)
-        n_nearest = min(self.n_neighbors + 2 * self._n_overlapping - 1, n_memory)
+        n_nearest = min(self.n_neighbors + 2 * self._n_overlapping, n_memory)
         own = np.array([self._rows.get(_key(x), -n_memory) for x in X])
+        memory = NearestNeighbors(algorithm="brute").fit(self._embeddings)
         result = []
-        for start in range(0, len(X), _SERIES_AT_ONCE):
-            rows = slice(start, start + _SERIES_AT_ONCE)
+        for rows in gen_batches(len(X), _SERIES_AT_ONCE):
             z = self._embed(X[rows])
-            nearest = self._memory.kneighbors(z, n_nearest, return_distance=False)
-            # Matrix products round by the number of rows; this does not.
-            gaps = self._embeddings[nearest] - z[:, None]  # (rows, nearest, features)
-            distances = np.sqrt(np.square(gaps).sum(axis=2))
+            nearest = memory.kneighbors(z, n_nearest, return_distance=False)
             overlaps = np.abs(nearest - own[rows, None]) < self._n_overlapping
-            distances[overlaps] = np.inf
-            distances = np.sort(distances, axis=1)[:, : self.n_neighbors]
-            is_neighbor = np.isfinite(distances)
-            total = np.where(is_neighbor, distances, 0).sum(axis=1)
-            result.append(total / np.maximum(is_neighbor.sum(axis=1), 1))
+            result.append(self._mean_distance(z, nearest, overlaps))
         return np.concatenate(result)
+
+    def _mean_distance(self, z, nearest, overlaps):
+        """Mean distance to the first rows of the memory that do not overlap."""
+        # One more than needed, because matrix products, which round by the number of
+        # rows, have put them in order.
+        first = np.argsort(overlaps, axis=1, kind="stable")[:, : self.n_neighbors + 1]
+        candidates = np.take_along_axis(nearest, first, axis=1)
+        distances = [_distance(z, self._embeddings[rows]) for rows in candidates.T]
+        distances = np.stack(distances, axis=1)  # (rows, candidates)
+        distances[np.take_along_axis(overlaps, first, axis=1)] = np.inf
+        distances = np.sort(distances, axis=1)[:, : self.n_neighbors]
+        is_neighbor = np.isfinite(distances)
+        total = np.where(is_neighbor, distances, 0).sum(axis=1)
+        return total / np.maximum(is_neighbor.sum(axis=1), 1)
 
     # -------------------------------------------------------------------- scoring
 
@@ -349,12 +370,19 @@ class AnomalyDetector(
         check_is_fitted(self)
         return validate_series(self, X, reset=False, allow_nan=self._takes_gaps)
 
-    def _score_series(self, X):
+    def _score_series(self, unusual):
         parts = [
-            self._of_series[name](np.nanmean(self._unusual(name, X), axis=1))
-            for name in self.scores_
+            self._of_series[name](np.nanmean(values, axis=1))
+            for name, values in unusual.items()
         ]
         return sum(parts) / len(parts)
+
+    def _score_time(self, unusual):
+        parts = [
+            self._of_timepoints[name](_over_time(name, values))
+            for name, values in unusual.items()
+        ]
+        return sum(parts) / len(parts)  # (n_samples, time or 1)
 
     def score_samples(self, X):
         """Compute how usual series are.
@@ -370,7 +398,7 @@ class AnomalyDetector(
             At most 0, low for unusual series: log probability that a usual series is as
             unusual, mean over the components.
         """
-        return self._score_series(self._check(X))
+        return self._score_series(self._all_unusual(self._check(X)))
 
     def score_timepoints(self, X):
         """Compute how usual timepoints are.
@@ -389,10 +417,8 @@ class AnomalyDetector(
             likelihood are in use and a series has no value.
         """
         X = self._check(X)
-        total = np.zeros((len(X), X.shape[-1]))
-        for name in self.scores_:
-            total += self._of_timepoints[name](self._unusual(name, X))
-        return total / len(self.scores_)
+        scores = self._score_time(self._all_unusual(X))
+        return np.broadcast_to(scores, (len(X), X.shape[-1])).copy()
 
     def decision_function(self, X):
         """Compute :meth:`score_samples` minus ``offset_``.
@@ -469,9 +495,35 @@ class _TailProbability:
         return usual - np.maximum(values - self.knots[-1], 0) / self.scale
 
 
+def _over_time(name, values):
+    """Values of a component by timepoint."""
+    return _mean_nearby(values) if name == "reconstruction" else values
+
+
+def _mean_nearby(values):
+    """Mean over the values around every timepoint; NaN stays and does not count."""
+    n_timepoints = values.shape[1]
+    n_nearby = int(_NEARBY * n_timepoints)
+    missing = np.isnan(values)
+    margins = ((0, 0), (n_nearby, n_nearby))
+    known = np.pad(~missing, margins)
+    padded = np.pad(np.where(missing, 0, values), margins)
+    # Running sums would lose small errors after a huge one.
+    nearby = [slice(i, i + n_timepoints) for i in range(2 * n_nearby + 1)]
+    total = sum(padded[:, time] for time in nearby)
+    mean = total / np.maximum(sum(known[:, time].astype(int) for time in nearby), 1)
+    return np.where(missing, np.nan, mean)
+
+
+def _distance(z, others):
+    """Distance of every row to its own other."""
+    gap = z - others
+    return np.sqrt(np.square(gap, out=gap).sum(axis=1))
+
+
 def _key(x):
     """What tells a series from others, bit by bit."""
-    return blake2b(np.asarray(x, dtype=np.float64).tobytes(), digest_size=8).digest()
+    return blake2b(np.asarray(x, dtype=np.float64).tobytes(), digest_size=8).hexdigest()
 
 
 def _named(X, estimator):

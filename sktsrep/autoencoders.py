@@ -9,8 +9,9 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sktsrep._base import ScoreSamplesMixin
-from sktsrep._device import to_tensor
+from sktsrep._device import to_device, to_tensor
 from sktsrep._fit import training_fit
+from sktsrep._gaps import end_at, observed_lengths, to_length
 from sktsrep._spectral import SpectralEstimator
 from sktsrep._validation import check_positive_int, validate_series
 from sktsrep.networks import VariationalAutoencoder
@@ -24,6 +25,10 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
     The tokenizer's convolutions over the time-frequency domain encode a series to one
     latent vector, and decode it. The likelihood has one variance for all values. It is
     learned, and set at the end to what maximizes the bound of the training data.
+
+    It is a model of one length, that of the longest series in ``fit``. Shorter ones
+    enter with their last value held, and missing values are bridged by lines; the
+    likelihood is that of the known values.
 
     Parameters
     ----------
@@ -114,6 +119,7 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
     """
 
     _auto_steps = 1000
+    _takes_gaps = True
 
     _parameter_constraints = {
         "latent_dim": [Interval(Integral, 1, None, closed="left")],
@@ -175,7 +181,9 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         X : array-like of shape (n_samples, n_timepoints), (n_samples, n_channels, \
                 n_timepoints) or (n_samples, 2 * n_channels, n_freqs, n_frames)
             Series or, with four axes, the output of
-            :class:`~sktsrep.preprocessing.STFTTransformer`.
+            :class:`~sktsrep.preprocessing.STFTTransformer`. A list may hold series
+            of unequal length. NaN means missing or, after the end of a series, not
+            there.
         y : None
             Ignored.
 
@@ -183,7 +191,7 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         -------
         self
         """
-        X = validate_series(self, X, reset=True)
+        X = validate_series(self, X, reset=True, allow_nan=True)
         series, make_encoder = self._fit_series(X)
         make_network = functools.partial(
             VariationalAutoencoder,
@@ -193,11 +201,12 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
             beta=self.beta,
             n_observed=series.shape[-1] if X.ndim == 4 else X.shape[-1],
         )
-        self._train(make_network, [series], X)
-        self._fit_variance(series.cpu())
+        known = self._known(X)
+        self._train(make_network, [series, *to_device(series.device, *known)], X)
+        self._fit_variance(series.cpu(), *known)
         return self
 
-    def _fit_variance(self, series):
+    def _fit_variance(self, series, *known):
         """Set the likelihood's variance to the mean squared error, its best value.
 
         The steps of a training are too small and too few to bring it there.
@@ -205,9 +214,10 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         module = self._module
         host, _ = self._generators(None)
         noise = self._normal(len(series), host)
-        errors = self._apply_in_chunks(module.squared_error, series, noise)
+        errors = self._apply_in_chunks(module.squared_error, series, noise, *known)
+        share = known[0].mean() if known else 1.0
         with torch.no_grad():
-            module.log_variance.fill_(errors.mean().clamp(min=1e-6).log())
+            module.log_variance.fill_((errors.mean() / share).clamp(min=1e-6).log())
 
     def _normal(self, n_draws, generator):
         """Standard normal latent vectors on the host, whatever torch's defaults are."""
@@ -215,6 +225,45 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         return torch.randn(
             shape, generator=generator, dtype=torch.float32, device="cpu"
         )
+
+    # --------------------------------------------------- gaps and unequal lengths
+
+    def _check(self, X):
+        """Check what ``fit`` saw; a list may hold shorter series, but no longer ones.
+
+        They come back as long as in ``fit``.
+        """
+        X = super()._check(X)
+        if X.ndim == 4:
+            return X
+        return to_length(X, self.sample_shape_[-1], type(self).__name__)
+
+    @staticmethod
+    def _known(X):
+        """Mask of the known values, (n_samples, n_channels, time), in a list.
+
+        The list is empty where all are known.
+        """
+        if X.ndim == 4 or not np.isnan(X).any():
+            return []
+        return [~np.isnan(X).reshape(len(X), -1, X.shape[-1])]
+
+    def _apply_by_length(self, function, X, dtype=None):
+        """Rows of ``function`` of series that are all as long as in ``fit``."""
+        return self._apply_in_chunks(function, self._bridged(X), dtype=dtype).numpy()
+
+    def _apply_with_known(self, function, X):
+        """Rows of ``function(standardized series, known)``; no mask if all is known."""
+
+        def prepared(x, *known):
+            return function(self._prepare(x), *known)
+
+        rows = self._bridged(X), *self._known(X)
+        return self._apply_in_chunks(prepared, *rows).numpy()
+
+    def _clipped_away(self, X):
+        has_value = ~np.isnan(X).reshape(len(X), -1, X.shape[-1]).all(axis=1)
+        return has_value * super()._clipped_away(self._bridged(X))
 
     @property
     def _n_features_out(self):
@@ -225,8 +274,9 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
 
         Parameters
         ----------
-        X : array-like of the shape that ``fit`` saw
-            Series or spectrograms.
+        X : array-like of the shape that ``fit`` saw, or list of arrays
+            Series or spectrograms. Series in a list may be shorter than those of
+            ``fit``.
 
         Returns
         -------
@@ -264,17 +314,20 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
 
         Parameters
         ----------
-        X : array-like of the shape that ``fit`` saw
-            Series or spectrograms.
+        X : array-like of the shape that ``fit`` saw, or list of arrays
+            Series or spectrograms. Series in a list may be shorter than those of
+            ``fit``.
 
         Returns
         -------
         ndarray
-            The same shape, in the dtype that ``fit`` saw.
+            The sample shape and dtype that ``fit`` saw, with NaN after the end of a
+            shorter series.
         """
         X, module = self._check(X), self._module
         series = self._apply(lambda x: module.decode(module.encode(x)[0]), X)
-        return self._restore(series)
+        restored = self._restore(series)
+        return restored if X.ndim == 4 else end_at(restored, observed_lengths(X))
 
     def sample(self, n_samples=1, random_state=None):
         """Draw latent vectors from the prior and decode them into new series.
@@ -301,8 +354,9 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
 
         Parameters
         ----------
-        X : array-like of the shape that ``fit`` saw
-            Series or spectrograms.
+        X : array-like of the shape that ``fit`` saw, or list of arrays
+            Series or spectrograms. Series in a list may be shorter than those of
+            ``fit``.
         n_draws : int, default=16
             Draws from the posterior that are averaged.
         random_state : int, RandomState instance or None, default=None
@@ -311,7 +365,8 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         Returns
         -------
         ndarray of shape (n_samples,)
-            Low for unusual series. The density is in the units of ``X``; for
+            Low for unusual series. The density is that of the known values, in the
+            units of ``X``, so that series with as many known values compare; for
             spectrograms, it is that of their series, which last whole hops.
         """
         X = self._check(X)
@@ -321,43 +376,51 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         # The same draws for every series: its score depends on no other.
         draws = self._normal(n_draws, host)
 
-        def bound(series):
+        def bound(series, *known):
             noises = draws.to(series.device)
-            negative = [sum(module.bound_terms(series, noise)) for noise in noises]
-            return -torch.stack(negative).double().mean(dim=0)
+            terms = [module.bound_terms(series, noise, *known) for noise in noises]
+            return -torch.stack([sum(two) for two in terms]).double().mean(dim=0)
 
-        bounds = self._apply(bound, X)
+        bounds = self._apply_with_known(bound, X)
+        # Change of variables: the module sees standardized series.
+        log_scale = np.log(self.scale_)
+        jacobian = module.n_observed * float(log_scale.sum())
         if X.ndim < 4:
             n_values = X[0].size
             variance = module.log_variance.exp().item()
             clipped = self._clipped_away(X).mean(axis=1)
             bounds = bounds - 0.5 * n_values / variance * clipped
-        # Change of variables: the module sees standardized series.
-        return bounds - module.n_observed * float(np.log(self.scale_).sum())
+            missing = np.isnan(X).reshape(len(X), len(log_scale), -1)
+            jacobian = jacobian - missing.sum(axis=2) @ log_scale[:, 0]
+        return bounds - jacobian
 
     def score_timepoints(self, X):
         """Compute the negative squared error of every timepoint.
 
         Parameters
         ----------
-        X : array-like of the shape that ``fit`` saw
-            Series; spectrograms have no timepoints.
+        X : array-like of the shape that ``fit`` saw, or list of arrays
+            Series; spectrograms have no timepoints. Series in a list may be shorter
+            than those of ``fit``.
 
         Returns
         -------
         ndarray of shape (n_samples, n_timepoints)
             Error of the series that the posterior's mean gives, as :meth:`reconstruct`
             has it: mean over the channels, in units of the standardized series. Low for
-            unusual timepoints.
+            unusual timepoints. NaN where a series has no value.
         """
         X = self._check(X)
         if X.ndim == 4:
             raise ValueError("score_timepoints needs series, got spectrograms instead.")
         module = self._module
 
-        def squared_error(series):
+        def squared_error(series, known=None):
             decoded = module.decode(module.encode(series)[0])
-            return (decoded - series).square().mean(dim=1)
+            squared = (decoded - series).square()[..., : X.shape[-1]]
+            if known is None:
+                return squared.mean(dim=1)
+            return squared.where(known, torch.nan).nanmean(dim=1)
 
-        errors = self._apply(squared_error, X)[:, : X.shape[-1]].astype(np.float64)
+        errors = self._apply_with_known(squared_error, X).astype(np.float64)
         return -(errors + self._clipped_away(X))

@@ -1,5 +1,6 @@
 """Time-frequency transforms as scikit-learn transformers."""
 
+import functools
 from numbers import Integral
 
 import numpy as np
@@ -21,6 +22,14 @@ from sktsrep._device import (
     resolve_device,
 )
 from sktsrep._fit import all_or_nothing
+from sktsrep._gaps import (
+    bridge,
+    by_length,
+    channel_levels,
+    observed_lengths,
+    pad_ends,
+    to_length,
+)
 from sktsrep._validation import check_n_axes, validate_series
 from sktsrep._versions import VersionedMixin
 from sktsrep.functional import resolve_frames
@@ -83,6 +92,10 @@ class STFTTransformer(VersionedMixin, TransformerMixin, BaseEstimator):
     series extended by its last value to a whole number of hops. Frame ``i`` is centered
     on timepoint ``i * hop_length``.
 
+    Missing values are bridged by lines before the transform. A series that is shorter
+    than others has the frames that it has alone, and NaN in the frames after its end.
+    Networks take no such spectrograms: give them the series.
+
     Examples
     --------
     >>> import numpy as np
@@ -125,6 +138,7 @@ class STFTTransformer(VersionedMixin, TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32", "float16"]
         return tags
 
@@ -137,7 +151,8 @@ class STFTTransformer(VersionedMixin, TransformerMixin, BaseEstimator):
         ----------
         X : array-like of shape (n_samples, n_timepoints) or \
                 (n_samples, n_channels, n_timepoints)
-            Series.
+            Series. A list may hold series of unequal length. NaN means missing or,
+            after the end of a series, not there.
         y : None
             Ignored.
 
@@ -146,8 +161,10 @@ class STFTTransformer(VersionedMixin, TransformerMixin, BaseEstimator):
         self
         """
         resolve_device(self.device)
-        X = validate_series(self, X, reset=True)
+        X = validate_series(self, X, reset=True, allow_nan=True)
         check_n_axes(X, type(self).__name__, 3)
+        observed_lengths(X)  # refuses series without a value
+        self._channel_means = channel_levels(X)
         self.n_channels_ = 1 if X.ndim == 2 else X.shape[1]
         self.n_timepoints_ = X.shape[-1]
         self.n_fft_, self.hop_length_ = resolve_frames(
@@ -161,9 +178,12 @@ class STFTTransformer(VersionedMixin, TransformerMixin, BaseEstimator):
                 f"hop_length={self.hop_length_} leave gaps: they cannot be inverted."
             )
         n_parts = 2 * self.n_channels_ if _is_invertible(self) else self.n_channels_
-        n_frames = 1 + -(-self.n_timepoints_ // self.hop_length_)
+        n_frames = self._n_frames_of(self.n_timepoints_)
         self.spectrogram_shape_ = (n_parts, self.n_fft_ // 2 + 1, n_frames)
         return self
+
+    def _n_frames_of(self, n_timepoints):
+        return 1 + -(-n_timepoints // self.hop_length_)
 
     def _apply(self, function, X):
         """Rows of ``function(stft, rows)`` on the device, as an array."""
@@ -181,30 +201,51 @@ class STFTTransformer(VersionedMixin, TransformerMixin, BaseEstimator):
             spectrogram = torch.hypot(real, imaginary)
         if self.output == "log_magnitude":
             spectrogram = spectrogram.log1p()
-        return spectrogram.flatten(start_dim=1) if self.flatten else spectrogram
+        return spectrogram
 
-    def _series(self, stft, spectrogram):
-        spectrogram = spectrogram.reshape(-1, *self.spectrogram_shape_)
-        series = stft.inverse(spectrogram, self.n_timepoints_)
-        return series.reshape(-1, *self.sample_shape_)
+    def _spectrograms(self, X, n_frames):
+        """Transform series whose spectrograms have so many frames."""
+        whole = (n_frames - 1) * self.hop_length_
+        return self._apply(self._spectrogram, X[..., :whole])
+
+    def _series(self, X, n_frames):
+        """Invert the first frames of spectrograms."""
+        n_timepoints = self.n_timepoints_
+        if n_frames < self.spectrogram_shape_[-1]:
+            n_timepoints = max((n_frames - 1) * self.hop_length_, 1)
+        inverse = functools.partial(STFT.inverse, n_timepoints=n_timepoints)
+        series = self._apply(inverse, X[..., :n_frames])
+        return series.reshape(len(X), *self.sample_shape_[:-1], n_timepoints)
+
+    def _by_frames(self, function, X, n_frames):
+        """Rows of ``function(X, n_frames)``, together for each number of frames."""
+        if (n_frames == self.spectrogram_shape_[-1]).all():
+            return function(X, self.spectrogram_shape_[-1])
+        return by_length(lambda n, rows: function(X[rows], n), n_frames)
 
     def transform(self, X):
         """Transform series into spectrograms.
 
         Parameters
         ----------
-        X : array-like of the shape that ``fit`` saw
-            Series.
+        X : array-like of the shape that ``fit`` saw, or list of arrays
+            Series. Those in a list may be shorter than in ``fit``.
 
         Returns
         -------
         ndarray of shape (n_samples, 2 * n_channels, n_freqs, n_frames)
             With ``n_channels`` in place of ``2 * n_channels`` for magnitudes, and 2D
-            with ``flatten``. The float dtype is that of ``X``.
+            with ``flatten``. The float dtype is that of ``X``. NaN after the last frame
+            of a shorter series.
         """
         check_is_fitted(self)
-        X = validate_series(self, X, reset=False)
-        return self._apply(self._spectrogram, X)
+        X = validate_series(self, X, reset=False, allow_nan=True, any_length=True)
+        X = to_length(X, self.n_timepoints_, type(self).__name__)
+        n_frames = self._n_frames_of(observed_lengths(X))
+        X = bridge(X, self._channel_means)
+        spectrogram = self._by_frames(self._spectrograms, X, n_frames)
+        spectrogram = pad_ends(spectrogram, self.spectrogram_shape_[-1])
+        return spectrogram.reshape(len(X), -1) if self.flatten else spectrogram
 
     @available_if(_is_invertible)
     def inverse_transform(self, X):
@@ -213,16 +254,24 @@ class STFTTransformer(VersionedMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, 2 * n_channels, n_freqs, n_frames)
-            Output of :meth:`transform`; 2D with ``flatten``.
+            Output of :meth:`transform`; 2D with ``flatten``. NaN in all values of a
+            series' last frames means that it is shorter.
 
         Returns
         -------
         ndarray
-            Series of the sample shape that ``fit`` saw.
+            Series of the sample shape that ``fit`` saw. A shorter one lasts whole hops,
+            as it was extended by its last value, and has NaN from then on.
         """
         check_is_fitted(self)
         floats = [np.float64, np.float32, np.float16]
-        X = check_array(X, dtype=floats, allow_nd=True, input_name="X")
+        X = check_array(
+            X,
+            dtype=floats,
+            allow_nd=True,
+            ensure_all_finite="allow-nan",
+            input_name="X",
+        )
         size = int(np.prod(self.spectrogram_shape_))
         shapes = [self.spectrogram_shape_, (size,)]
         if X.shape[1:] not in shapes:
@@ -230,7 +279,15 @@ class STFTTransformer(VersionedMixin, TransformerMixin, BaseEstimator):
                 f"X has samples of shape {X.shape[1:]}, but STFTTransformer is "
                 f"expecting spectrograms of shape {shapes[self.flatten]} as input."
             )
-        return self._apply(self._series, X)
+        X = X.reshape(len(X), *self.spectrogram_shape_)
+        n_frames = observed_lengths(X)
+        is_over = np.arange(X.shape[-1]) >= n_frames[:, None]
+        if (np.isnan(X) != is_over[:, None, None]).any():
+            raise ValueError(
+                "X contains NaN before the last frame of a spectrogram: only frames "
+                "after the end of a series may be NaN."
+            )
+        return pad_ends(self._by_frames(self._series, X, n_frames), self.n_timepoints_)
 
     def set_output(self, *, transform=None):
         """Set the container of flat output; spectrograms are always arrays.

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sktsrep._fit import all_or_nothing
 from sktsrep._inputs import as_array_like
+from sktsrep._sliding import fill_sliding
 from sktsrep._validation import check_positive_int
 from sktsrep._versions import VersionedMixin
 
@@ -300,6 +301,67 @@ class Windows(VersionedMixin, TransformerMixin, BaseEstimator):
         means = _means(windows, index, arrays)
         items, is_list = _as_items(recordings)
         results = [_like(item, mean) for item, mean in zip(items, means, strict=True)]
+        return results if is_list else results[0]
+
+    def fill_gaps(self, X, impute):
+        """Fill in the gaps of recordings, also those longer than a window.
+
+        Windows slide over a gap. Each one begins with values that are known or were
+        filled in before, so that a gap becomes one curve; see :meth:`transform` for
+        windows whose overlaps know nothing of each other.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_timepoints,) or (n_timepoints, n_channels), or list
+            Recording, or several, in which NaN is missing.
+        impute : callable
+            Fills windows such as those of :meth:`transform`: the ``impute`` of a
+            sampler or :class:`~sktsrep.imputation.GaussianImputer` that was fitted on
+            such windows, or any other function.
+
+        Returns
+        -------
+        ndarray, DataFrame, Series or list of these
+            Like ``X``. Values that are known are exactly those given.
+
+        Notes
+        -----
+        For an interval, fill several times with a sampler, each time with another
+        ``random_state``: ``functools.partial(sampler.impute, random_state=seed)``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sktsrep.imputation import GaussianImputer
+        >>> from sktsrep.recordings import Windows
+        >>> recording = np.sin(np.arange(500) / 4)
+        >>> gaps = recording.copy()
+        >>> gaps[100:180] = np.nan
+        >>> windows = Windows(length=60, step=1).fit(gaps)
+        >>> imputer = GaussianImputer().fit(windows.transform(gaps))
+        >>> filled = windows.fill_gaps(gaps, imputer.impute)
+        >>> bool(np.abs(filled - recording).max() < 0.4)
+        True
+        """
+        check_is_fitted(self)
+        items, is_list = _as_items(X)
+        arrays = [
+            np.array(x, dtype=x.dtype if x.dtype in _FLOATS else float)
+            for x in self._validate(X, reset=False)
+        ]
+
+        def fill(windows):
+            windows = _with_axes_of(X, windows)
+            filled = np.asarray(impute(windows))
+            if filled.shape != windows.shape:
+                raise ValueError(
+                    f"impute must give windows of shape {windows.shape}, got "
+                    f"{filled.shape} instead."
+                )
+            return filled.reshape(len(windows), -1, self.length)
+
+        fill_sliding(arrays, self.length, fill)
+        results = [_like(item, x) for item, x in zip(items, arrays, strict=True)]
         return results if is_list else results[0]
 
     def inverse_scores(self, scores, recordings):

@@ -14,7 +14,7 @@ from sklearn.metrics.pairwise import cosine_distances
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sktsrep import STFTTransformer
-from sktsrep.anomaly import AnomalyDetector, _TailProbability
+from sktsrep.anomaly import AnomalyDetector, _mean_nearby, _TailProbability
 from sktsrep.quantizers import EMACodebook, ResidualVQ
 from sktsrep.samplers.base import _shares_of_time
 from tests.estimators import (
@@ -147,6 +147,19 @@ def test_calibration_gives_the_shares_of_usual_values(logarithmic):
     scores = _TailProbability(draw[0], logarithmic)(draw[1])
     for share in (0.5, 0.1, 0.01, 0.001):
         assert (scores < np.log(share)).mean() == pytest.approx(share, rel=0.3)
+
+
+@pytest.mark.parametrize("n_timepoints", [1, 15, 16, 50])
+def test_mean_of_the_values_nearby_by_hand(n_timepoints):
+    values = np.random.default_rng(0).exponential(size=(4, n_timepoints))
+    values[1, 3:20] = np.nan
+    values[2] = np.nan
+    values[3, :1] = 1e300
+    n_nearby = n_timepoints // 16
+    expected = np.full(values.shape, np.nan)
+    for i, t in np.argwhere(~np.isnan(values)):
+        expected[i, t] = np.nanmean(values[i, max(t - n_nearby, 0) : t + n_nearby + 1])
+    np.testing.assert_allclose(_mean_nearby(values), expected, rtol=1e-12)
 
 
 # ----------------------------------------------------------------------------- detector
@@ -302,6 +315,16 @@ def test_contamination_is_the_share_of_outliers():
     detector.set_params(contamination="auto")
     assert (detector.fit_predict(np.repeat(X, 3, axis=0)) == -1).sum() <= 3
     assert (detector.fit_predict(X[:90]) == 1).all()
+
+
+def test_contamination_is_the_share_of_unusual_timepoints():
+    X, _ = waves(n_samples=100)
+    for contamination, share in ((0.1, 0.1), ("auto", 0.01)):
+        detector = AnomalyDetector(tiny_tokenizer(), contamination=contamination)
+        unusual = detector.fit(X).score_timepoints(X) < detector.timepoint_offset_
+        assert unusual.mean() == pytest.approx(share, rel=0.05)
+    X[:, :5] = np.nan
+    assert np.isfinite(detector.fit(X).timepoint_offset_)
 
 
 def test_channels_and_a_pickle():

@@ -81,6 +81,71 @@ def test_reconstruction_is_the_inverse_of_the_transform():
     np.testing.assert_allclose(vae.reconstruct(X), expected, atol=1e-5)
 
 
+def with_gaps(n_channels):
+    X, _ = waves(n_channels=n_channels)
+    rng = np.random.default_rng(0)
+    X[rng.uniform(size=X.shape) < 0.2] = np.nan
+    X[::3, ..., 30:] = np.nan
+    return X
+
+
+@pytest.mark.parametrize("n_channels", [None, 2])
+def test_the_bound_is_that_of_the_known_values(n_channels):
+    X = with_gaps(n_channels)
+    vae = tiny_vae().fit(X)
+    module, known = vae.net_.module_.eval(), ~np.isnan(X).reshape(40, -1, 50)
+    x = vae._prepare(torch.tensor(vae._bridged(X)))
+    noise = torch.randn(3, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        mean, log_variance = module.encode(x)
+        decoded = module.decode(mean + (0.5 * log_variance).exp() * noise)[..., :50]
+        divergence = gaussian_kl(mean, log_variance).double().numpy()
+        variance = module.log_variance.double().exp().item()
+        terms = module.bound_terms(x, noise, torch.tensor(known))
+    squared = (decoded - x[..., :50]).double().square().numpy()
+    nll = 0.5 * (squared / variance + np.log(2 * np.pi * variance))
+    bound = -(nll * known).sum(axis=(1, 2)) - divergence
+    np.testing.assert_allclose(-sum(terms).numpy(), bound, rtol=1e-4)
+    bound -= (known.sum(axis=2) * np.log(vae.scale_[:, 0])).sum(axis=1)
+    scores = vae.score_samples(X, n_draws=400)
+    np.testing.assert_allclose(scores, bound, atol=30)
+    assert np.corrcoef(scores, bound)[0, 1] > 0.9
+
+
+def test_the_variance_is_that_of_the_known_values():
+    X = with_gaps(None)
+    vae = tiny_vae(max_epochs=5).fit(X)
+    log_variance = vae.net_.module_.log_variance.data
+    best = vae.score(X)
+    for change in (-0.3, 0.6):  # below, and then above
+        log_variance += change
+        assert vae.score(X) < best
+
+
+def test_errors_of_timepoints_are_those_of_the_known_channels():
+    X = with_gaps(2)
+    vae = tiny_vae().fit(X)
+    gap = (vae._restore(vae._prepare(torch.tensor(vae._bridged(X)))) - X)[..., :50]
+    assert np.nanmax(np.abs(gap)) < 1e-5
+    decoded = vae.inverse_transform(vae.transform(X))
+    known = ~np.isnan(X)
+    squared = np.where(known, np.square((decoded - X) / vae.scale_), 0).sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        expected = -squared / known.sum(axis=1)
+    np.testing.assert_allclose(vae.score_timepoints(X), expected, rtol=1e-3, atol=1e-5)
+
+
+def test_an_extreme_value_before_the_end_counts_once():
+    X = with_gaps(None)
+    vae = tiny_vae().fit(X)
+    series = [x[:20] for x in np.nan_to_num(X[:3])]
+    series[1][-1] = 1e6
+    full = np.stack([np.append(x, np.zeros(30)) for x in series])
+    missed = vae._clipped_away(vae._check(series))
+    np.testing.assert_allclose(missed, vae._clipped_away(full))
+    assert vae.score_samples(series).argmin() == 1
+
+
 def test_samples_repeat_and_differ():
     vae = tiny_vae().fit(waves()[0])
     np.testing.assert_array_equal(vae.sample(3), vae.sample(3))

@@ -32,7 +32,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skorch.callbacks import Callback
 
 import sktsrep
-from sktsrep import STFTTransformer
+from sktsrep import GaussianImputer, STFTTransformer
 from sktsrep._base import TorchEstimator
 from sktsrep._spectral import SpectralEstimator
 from sktsrep.objectives import VIbCReg
@@ -40,6 +40,7 @@ from sktsrep.samplers import TokenSampler
 
 SHORT = {"max_epochs": 1}
 ESTIMATORS = [
+    GaussianImputer(),
     STFTTransformer(device="cpu"),
     STFTTransformer(device="cpu", flatten=True),
     tiny_tokenizer(**SHORT),
@@ -92,6 +93,14 @@ def output(estimator, X):
 
 @pytest.fixture(params=ESTIMATORS, ids=lambda e: type(e).__name__)
 def estimator(request):
+    return clone(request.param)
+
+
+@pytest.fixture(
+    params=[e for e in ESTIMATORS if hasattr(e, "device")],
+    ids=lambda e: type(e).__name__,
+)
+def device_estimator(request):
     return clone(request.param)
 
 
@@ -234,14 +243,14 @@ def test_wrong_shape_at_prediction(fitted, shape):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
-def test_cuda_without_cuda(estimator):
+def test_cuda_without_cuda(device_estimator):
     with pytest.raises(ValueError, match="0 CUDA"):
-        estimator.set_params(device="cuda").fit(*waves())
+        device_estimator.set_params(device="cuda").fit(*waves())
 
 
-def test_unknown_device(estimator):
+def test_unknown_device(device_estimator):
     with pytest.raises(ValueError, match="device must be"):
-        estimator.set_params(device="abacus").fit(*waves())
+        device_estimator.set_params(device="abacus").fit(*waves())
 
 
 def probe_pipeline(**params):
@@ -285,9 +294,9 @@ def test_cross_validate_and_frozen():
     assert result["test_score"].mean() > 0.5
 
 
-def test_mps_is_no_device(estimator):
+def test_mps_is_no_device(device_estimator):
     with pytest.raises(ValueError, match="device must be"):
-        estimator.set_params(device="mps").fit(*waves())
+        device_estimator.set_params(device="mps").fit(*waves())
 
 
 @pytest.mark.gpu

@@ -1,11 +1,11 @@
-"""Missing stretches: lines, joints, tokens."""
+"""Missing stretches: lines, fillings, tokens."""
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sktsrep._gaps import closest, interpolate, join, places_of_times
+from sktsrep._gaps import closest, interpolate, places_of_times
 
 
 def series_with_gaps(seed, n_timepoints):
@@ -15,53 +15,17 @@ def series_with_gaps(seed, n_timepoints):
 
 
 cases = {"seed": st.integers(0, 2**31 - 1), "n_timepoints": st.integers(1, 30)}
-reaches = st.floats(1, 40)
 
-
-@given(**cases, reach=reaches)
-def test_what_is_known_stays(seed, n_timepoints, reach):
-    X, mask, filling = series_with_gaps(seed, n_timepoints)
-    hidden = np.where(mask, np.nan, X)
-    for filled in (interpolate(hidden, mask), join(hidden, mask, filling, reach)):
-        assert_array_equal(filled[~mask], X[~mask])
-        assert np.isfinite(filled).all()
-
-
-@given(**cases, reach=reaches)
-def test_the_right_filling_is_left_as_it_is(seed, n_timepoints, reach):
+@given(**cases)
+def test_what_is_known_stays(seed, n_timepoints):
     X, mask, _ = series_with_gaps(seed, n_timepoints)
-    assert_allclose(join(X, mask, X, reach), X)
+    filled = interpolate(np.where(mask, np.nan, X), mask)
+    assert_array_equal(filled[~mask], X[~mask])
+    assert np.isfinite(filled).all()
 
 
-@given(**cases, reach=reaches, offset=st.floats(-9, 9))
-def test_a_joint_is_no_further_than_what_the_filling_missed(
-    seed, n_timepoints, reach, offset
-):
-    X, mask, _ = series_with_gaps(seed, n_timepoints)
-    change = join(X, mask, X - offset, reach) - (X - offset)
-    assert (np.abs(change) <= abs(offset) + 1e-9).all()
-
-
-@given(offset=st.floats(-9, 9), n_missing=st.integers(1, 12))
-def test_short_stretches_between_known_values_take_their_offset(offset, n_missing):
-    X = np.random.default_rng(0).normal(size=(1, n_missing + 2))
-    mask = np.ones(X.shape, dtype=bool)
-    mask[:, [0, -1]] = False
-    assert_allclose(join(X, mask, X - offset, reach=20), X, atol=1e-9)
-
-
-def test_far_from_its_ends_a_stretch_is_the_filling():
-    X, filling = np.zeros((1, 40)), np.ones((1, 40))
-    mask = np.ones(X.shape, dtype=bool)
-    mask[:, :5] = False
-    joined = join(X, mask, filling, reach=10)[0]
-    assert (joined[14:] == 1).all()
-    assert_allclose(joined[4:15], np.linspace(0, 1, 11))
-
-
-def test_nothing_known_is_all_filling():
-    X, filling = np.full((2, 6), np.nan), np.arange(12.0).reshape(2, 6)
-    assert_array_equal(join(X, np.ones(X.shape, dtype=bool), filling, 3), filling)
+def test_nothing_known_is_zero():
+    X = np.full((2, 6), np.nan)
     assert_array_equal(interpolate(X, np.ones(X.shape, dtype=bool)), np.zeros((2, 6)))
 
 

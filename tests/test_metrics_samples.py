@@ -284,12 +284,11 @@ def test_copies_are_caught():
 
 
 @every_distance
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_missing_values_are_errors(name, value):
+def test_infinite_values_are_errors(name):
     X, _ = waves(12)
-    spoilt = np.where(X > 0.5, value, X)
+    spoilt = np.where(X > 0.5, np.inf, X)
     for pair in ((X, spoilt), (spoilt, X)):
-        with pytest.raises(ValueError, match=r"NaN|infinity"):
+        with pytest.raises(ValueError, match="infinity"):
             DISTANCES[name](*pair)
 
 
@@ -377,12 +376,12 @@ def test_mmd_does_not_depend_on_the_origin():
 
 def test_errors_name_the_argument():
     X, _ = waves()
-    bad = np.where(X > 0, X, np.nan)
-    with pytest.raises(ValueError, match="X_test contains NaN"):
+    bad = np.where(X > 0, X, np.inf)
+    with pytest.raises(ValueError, match="X_test contains infinity"):
         metrics.memorization_ratio(X, bad, X)
     with pytest.raises(ValueError, match=r"dim 4\. X_real expected <= 3: \(n_samples,"):
         metrics.mmd(X[:, None, None], X)
-    with pytest.raises(ValueError, match="Input X_generated contains NaN"):
+    with pytest.raises(ValueError, match="Input X_generated contains infinity"):
         metrics.mmd(X, bad)
 
 
@@ -460,14 +459,12 @@ def test_empty_axes(name, shape):
     ("make", "match"),
     [
         (lambda X: np.ma.masked_greater(X, 0), "X_real has masked values"),
-        (lambda X: [x[: 20 + i] for i, x in enumerate(X)], "length"),
-        (lambda X: pd.DataFrame({"a": [pd.Series(x) for x in X]}), "cells of X_real"),
-        (lambda X: np.where(X > 0, X, np.nan), "Input X_real contains NaN"),
+        (lambda X: np.where(X[3] == X, np.nan, X), "no observed value in row 3"),
         (lambda X: np.full(X.shape, "a"), "X_real must hold numbers"),
         (lambda X: X[0], "one series"),
         (lambda X: X * 1j, "X_real must hold numbers"),
     ],
-    ids=["masked", "ragged", "nested", "nan", "text", "flat", "complex"],
+    ids=["masked", "absent", "text", "flat", "complex"],
 )
 def test_series_that_are_refused(name, make, match):
     X, _ = waves(12)

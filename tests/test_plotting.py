@@ -446,7 +446,7 @@ def test_samples_without_classes(data):
 @pytest.mark.parametrize(
     ("X_generated", "params", "match"),
     [
-        (np.ones((3, 4)), {}, "must have series of shape"),
+        (np.ones((3, 4)), {}, "but X_generated has series of shape"),
         (np.ones((3, 50)), {"y": np.zeros(40)}, "must be given both"),
         (
             np.ones((1, 50)),
@@ -800,6 +800,134 @@ def test_worst_reconstructions_come_first():
     assert "RMSE 3e+200" in drawn_text(huge.plot(n_series=1, order="worst"))[0]
     with pytest.raises(ValueError, match="order must be 'first' or 'worst'"):
         display.plot(order="best")
+
+
+# ---------------------------------------------------------------- gaps and lengths
+
+
+@pytest.fixture(scope="module")
+def unequal():
+    """Series of two lengths in a list; the first one has a gap."""
+    X = waves(20)[0]
+    X[0, 7:9] = np.nan
+    return [x[: 30 + 20 * (i % 2)] for i, x in enumerate(X)]
+
+
+def padded(series, n_timepoints=50):
+    return pd.DataFrame(series).reindex(columns=range(n_timepoints)).to_numpy()
+
+
+def assert_drawn(display):
+    """All limits are finite, and the picture can be drawn."""
+    for ax in display.figure_.axes:
+        assert np.isfinite([*ax.get_xlim(), *ax.get_ylim()]).all()
+    display.figure_.canvas.draw()
+
+
+@pytest.mark.parametrize("make", [tiny_tokenizer, tiny_vae])
+def test_reconstructions_of_unequal_series(make, unequal):
+    model = make().fit(unequal)
+    display = ReconstructionDisplay.from_estimator(model, unequal).plot(n_series=2)
+    drawn = lines(display.ax_[0, 0])
+    np.testing.assert_array_equal(drawn["series"], padded(unequal)[0])
+    known = ~np.isnan(drawn["reconstruction"])
+    np.testing.assert_array_equal(known, np.arange(50) < 30)
+    gap = np.delete(drawn["series"] - drawn["reconstruction"], [7, 8])[:28]
+    rmse = np.sqrt(np.mean(gap**2))
+    assert drawn_text(display)[0].endswith(f"RMSE {rmse:.3g}")
+    assert_drawn(display.plot(order="worst"))
+    short = ReconstructionDisplay.from_estimator(model, unequal[::2])
+    assert short.X.shape == short.X_reconstructed.shape == (10, 1, 30)
+    assert_drawn(short.plot())
+
+
+def test_a_channel_that_a_series_lacks_is_an_empty_panel():
+    X = waves(6, n_channels=2)[0]
+    X[0, 1] = np.nan
+    display = ReconstructionDisplay.from_arrays(X, X).plot()
+    assert drawn_text(display)[1].endswith("RMSE nan")
+    assert_drawn(display)
+
+
+def test_quantiles_are_those_of_the_known_values(unequal):
+    display = SamplesDisplay.from_arrays(unequal, waves(9, 40)[0].tolist())
+    X, X_generated = (Z[:, 0] for Z in display.groups[""])
+    np.testing.assert_array_equal(X, padded(unequal))
+    assert X_generated.shape == (9, 50)
+    display.plot(n_series=1)
+    for panel, Z in zip(display.ax_[0], (X, X_generated), strict=True):
+        median, first = (line.get_ydata() for line in panel.lines)
+        np.testing.assert_allclose(median, pd.DataFrame(Z).median())
+        np.testing.assert_array_equal(first, Z[0])
+    assert_drawn(display)
+
+
+def test_samples_of_unequal_series(unequal):
+    y = np.arange(20) % 2
+    sampler = tiny_sampler(tiny_tokenizer()).fit(unequal, y)
+    display = SamplesDisplay.from_estimator(sampler, unequal, y, random_state=0)
+    assert_drawn(display.plot())
+    decoding = DecodingDisplay.from_estimator(sampler, y=0, random_state=0)
+    assert (decoding.tokens >= 0).all()
+    assert decoding.series.shape[-1] < 50
+    assert_drawn(decoding.plot())
+    codebook = CodebookDisplay.from_estimator(sampler.tokenizer_, unequal).plot()
+    tokens = sampler.tokenizer_.encode(unequal)
+    assert codebook.usage.sum() == pytest.approx(1)
+    assert codebook.usage.max() == (
+        np.bincount(tokens[tokens >= 0]).max() / (tokens >= 0).sum()
+    )
+    assert_drawn(codebook)
+    embedding = EmbeddingDisplay.from_estimator(sampler.tokenizer_, unequal, y)
+    assert_drawn(embedding.plot())
+
+
+def test_decoding_of_a_series_with_gaps():
+    tokens = np.array([[1, 0, -1], [1, 2, -1]])
+    series = np.full((2, 30), np.nan)
+    series[:, :20] = np.arange(20)
+    series[0, 5] = np.nan
+    display = DecodingDisplay.from_arrays(tokens, np.zeros((2, 3)), series).plot()
+    assert display.series.shape == (2, 1, 20)
+    assert display.tokens.shape == (2, 2)
+    assert_drawn(display)
+
+
+def test_views_end_with_the_series(unequal):
+    encoder = tiny_encoder().fit(unequal)
+    for sample in (0, 1):
+        display = AugmentationDisplay.from_estimator(
+            encoder, unequal, sample=sample, random_state=0
+        ).plot()
+        (views,) = display.views.values()
+        assert views.shape == (3, 1, len(unequal[sample]))
+        assert np.isfinite(views).all()
+        drawn = lines(display.ax_[0, 0])["series"]
+        np.testing.assert_array_equal(drawn, unequal[sample])
+        assert_drawn(display)
+    longer = [np.ones(60), np.arange(70.0)]
+    display = AugmentationDisplay.from_estimator(encoder, longer, sample=-1).plot()
+    assert display.x.shape == (1, 70)
+
+
+def test_the_unit_of_views_is_that_of_the_values(unequal):
+    twice = AugmentationDisplay.from_augmentations({"twice": double}, unequal, sample=3)
+    values = np.concatenate(unequal)
+    values[7:9] = np.linspace(values[6], values[9], 4)[1:-1]  # bridged
+    expected = 2 * unequal[3] - values.mean()
+    np.testing.assert_allclose(twice.views["twice"][0, 0], expected)
+
+
+def test_spectrograms_of_unequal_series(unequal):
+    stft = STFTTransformer(device="cpu").fit(unequal)
+    display = SpectrogramDisplay.from_estimator(stft, unequal, sample=0).plot()
+    frames = np.isnan(display.magnitude).all(axis=0)
+    np.testing.assert_array_equal(frames, np.arange(26) > 15)
+    mesh = display.ax_.collections[0]
+    assert np.isfinite(mesh.get_clim()).all()
+    assert_drawn(display)
+    alone = SpectrogramDisplay.from_arrays(padded(unequal)[0]).plot()
+    np.testing.assert_allclose(alone.magnitude, display.magnitude[:, :16], atol=1e-12)
 
 
 # ----------------------------------------------------------------- errors that help

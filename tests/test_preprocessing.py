@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from estimators import waves
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import ShortTimeFFT, get_window
 from sklearn.exceptions import NotFittedError
@@ -105,6 +105,87 @@ def test_parameters_of_the_next_fit_do_not_touch_the_last():
     spectrogram = transformer.transform(X)
     transformer.set_params(n_fft=16, hop_length=3, window="boxcar")
     np.testing.assert_array_equal(transformer.transform(X), spectrogram)
+
+
+def cut(seed, n_channels=None, longest=40):
+    """Waves, each cut to a length of its own; the first one is whole."""
+    rng = np.random.default_rng(seed)
+    lengths = [longest, *rng.integers(1, longest + 1, size=5)]
+    X, _ = waves(6, longest, n_channels, seed=seed)
+    return [x[..., :n] for x, n in zip(X, lengths, strict=True)]
+
+
+@settings(max_examples=30)
+@given(
+    seed=st.integers(0, 10**6),
+    n_channels=st.sampled_from([None, 2]),
+    n_more=st.integers(0, 20),
+    output=st.sampled_from(["real_imag", "log_magnitude"]),
+)
+def test_a_series_has_the_frames_that_it_has_alone(seed, n_channels, n_more, output):
+    series = cut(seed, n_channels)
+    transformer = STFTTransformer(output=output, device="cpu").fit(series)
+    spectrograms = transformer.transform(series)
+    assert spectrograms.shape == (6, *transformer.spectrogram_shape_)
+    frames = transformer.n_fft_, transformer.hop_length_
+    for x, spectrogram in zip(series, spectrograms, strict=True):
+        own = STFTTransformer(frames[0], hop_length=frames[1], device="cpu")
+        (alone,) = own.set_params(output=output).fit_transform(x[None])
+        n_frames = alone.shape[-1]
+        np.testing.assert_allclose(spectrogram[..., :n_frames], alone, atol=1e-12)
+        assert np.isnan(spectrogram[..., n_frames:]).all()
+        np.testing.assert_array_equal(transformer.transform([x])[0], spectrogram)
+    padding = np.full((*series[0].shape[:-1], n_more), np.nan)
+    more = [np.concatenate([x, padding], axis=-1) for x in series]
+    np.testing.assert_array_equal(transformer.transform(more), spectrograms)
+
+
+@pytest.mark.parametrize("flatten", [False, True])
+@pytest.mark.parametrize("n_channels", [None, 2])
+def test_the_inverse_ends_with_the_last_frame(n_channels, flatten):
+    series = cut(0, n_channels)
+    transformer = STFTTransformer(flatten=flatten, device="cpu").fit(series)
+    restored = transformer.inverse_transform(transformer.transform(series))
+    assert restored.shape == (6, *transformer.sample_shape_)
+    hop_length = transformer.hop_length_
+    for x, again in zip(series, restored, strict=True):
+        n_timepoints = x.shape[-1]
+        np.testing.assert_allclose(again[..., :n_timepoints], x, atol=1e-9)
+        whole = -(-n_timepoints // hop_length) * hop_length
+        held = again[..., n_timepoints:whole]
+        np.testing.assert_allclose(held, x[..., -1:] + 0 * held, atol=1e-9)
+        assert np.isnan(again[..., whole:]).all()
+
+
+def test_gaps_are_bridged_by_lines():
+    X, _ = waves(6, 40, 2)
+    transformer = STFTTransformer(device="cpu").fit(X)
+    filled, level = X.copy(), X[:, 1].mean()
+    X[0, :, 3:6] = np.nan
+    filled[0, :, 3:6] = np.linspace(X[0, :, 2], X[0, :, 6], 5, axis=1)[:, 1:-1]
+    X[1, 1] = np.nan  # a channel that the series lacks
+    filled[1, 1] = level
+    np.testing.assert_allclose(
+        transformer.transform(X), transformer.transform(filled), atol=1e-12
+    )
+
+
+def test_nan_that_is_refused():
+    X, _ = waves(6, 40)
+    transformer = STFTTransformer(device="cpu").fit(X)
+    spectrograms = transformer.transform(X)
+    spectrograms[2, 0, 1, -1] = np.nan
+    with pytest.raises(ValueError, match="NaN before the last frame"):
+        transformer.inverse_transform(spectrograms)
+    with pytest.raises(ValueError, match="no observed value in row 0"):
+        transformer.inverse_transform(np.full_like(spectrograms, np.nan))
+    for apply in (transformer.fit, transformer.transform):
+        with pytest.raises(ValueError, match="no observed value in row 3"):
+            apply(np.where(X[3] == X, np.nan, X))
+    with pytest.raises(ValueError, match="row 0, but STFTTransformer is expecting at"):
+        transformer.transform([np.ones(41)])
+    with pytest.raises(ValueError, match="expecting 40"):
+        transformer.transform(np.ones((2, 39)))
 
 
 def test_inverse_of_another_shape():

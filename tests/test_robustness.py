@@ -29,7 +29,7 @@ from sklearn.pipeline import make_pipeline
 from skorch.callbacks import Callback
 
 import sktsrep
-from sktsrep import STFTTransformer
+from sktsrep import STFTTransformer, _versions
 from sktsrep._holdout import held_out_rows
 from sktsrep.metrics import evaluate_representation
 
@@ -380,13 +380,13 @@ def test_pickles_hold_what_prediction_needs():
 @pytest.mark.parametrize(
     "estimator", [STFTTransformer(device="cpu"), tiny_encoder(), tiny_tokenizer()]
 )
-def test_pickles_know_their_version(estimator):
+def test_pickles_know_their_version(estimator, monkeypatch):
     data = pickle.dumps(estimator.fit(waves()[0]))
-    version = sktsrep.__version__.encode()
-    assert version in data
+    assert sktsrep.__version__.encode() in data
     assert pickle.loads(data)
+    monkeypatch.setattr(_versions, "VERSION", "9.9.9")
     with pytest.warns(InconsistentVersionWarning, match="of sktsrep"):
-        pickle.loads(data.replace(version, b"9" * len(version)))
+        pickle.loads(data)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")

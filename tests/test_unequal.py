@@ -33,8 +33,10 @@ MAKERS = {
     "FineTunedClassifier": lambda: tiny_classifier(tiny_encoder()),
     "FCNClassifier": tiny_fcn,
     "SSLVQTokenizer": tiny_tokenizer,
+    "VAE": tiny_vae,
 }
 every_estimator = pytest.mark.parametrize("name", MAKERS)
+of_any_length = pytest.mark.parametrize("name", [n for n in MAKERS if n != "VAE"])
 
 
 def output(model, X):
@@ -74,7 +76,7 @@ def test_a_list_is_an_array_with_nan_at_the_ends(name, n_channels):
     np.testing.assert_array_equal(output(model, padded(series, 50)), expected)
 
 
-@every_estimator
+@of_any_length
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 40), st.sampled_from([None, 2]))
 def test_a_series_gives_what_it_gives_alone_and_with_any_padding(
@@ -147,7 +149,7 @@ def test_equal_series_give_the_same_bits_in_a_list(name):
     np.testing.assert_array_equal(output(model, X), output(model, list(X)))
 
 
-@every_estimator
+@of_any_length
 @pytest.mark.parametrize("n_timepoints", [1, 20, 49, 51, 300])
 def test_series_of_another_length_need_a_list(name, n_timepoints):
     model = fitted(name)
@@ -187,12 +189,44 @@ def test_errors_name_the_row(name):
         output(fitted(name), np.full((1, 50), np.nan))
 
 
-def test_estimators_that_need_one_length_still_say_so():
-    series, _ = unequal()
-    with pytest.raises(ValueError, match="equal length"):
-        tiny_vae().fit(series)
-    with pytest.raises(ValueError, match="contains NaN"):
-        tiny_vae().fit(padded(series, 50))
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 40), st.sampled_from([None, 2]))
+def test_a_vae_knows_no_series_but_those_of_fit(seed, n_more, n_channels):
+    vae = fitted("VAE", n_channels)
+    series, _ = unequal(6, 50, n_channels, seed)
+    series[1] = series[1].copy()
+    series[1][..., 1] = np.nan
+    ends = np.isnan(padded([np.nan_to_num(x) for x in series], 50))
+    more_padding = list(padded(series, 50 + n_more))
+    for method in ("transform", "reconstruct", "score_samples", "score_timepoints"):
+        apply = getattr(vae, method)
+        together = apply(series)
+        np.testing.assert_array_equal(apply(more_padding), together)
+        alone = np.concatenate([apply([x]) for x in series])
+        np.testing.assert_allclose(alone, together, rtol=1e-4, atol=1e-5)
+        if method == "reconstruct":
+            np.testing.assert_array_equal(np.isnan(together), ends)
+        elif method == "score_timepoints":
+            has_value = ~np.isnan(padded(series, 50)).reshape(6, -1, 50).all(axis=1)
+            np.testing.assert_array_equal(np.isnan(together), ~has_value)
+        else:
+            assert np.isfinite(together).all()
+
+
+@pytest.mark.parametrize("n_timepoints", [1, 20, 51])
+def test_a_vae_has_one_length(n_timepoints):
+    vae = fitted("VAE")
+    X = waves(3, n_timepoints)[0]
+    with pytest.raises(ValueError, match="expecting"):
+        vae.transform(X)
+    if n_timepoints > 50:
+        with pytest.raises(ValueError, match="row 0, but VAE is expecting at most 50"):
+            vae.transform(list(X))
+    else:
+        assert vae.transform(list(X)).shape == (3, 3)
+        assert np.isnan(vae.reconstruct(list(X))[:, n_timepoints:]).all()
+    assert np.isfinite(vae.sample(3)).all()
+    assert vae.sample(3).shape == (3, 50)
 
 
 TOKENIZERS = {

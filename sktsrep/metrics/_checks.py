@@ -3,16 +3,21 @@
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.utils import assert_all_finite, check_array, gen_batches
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils import assert_all_finite, check_array, gen_batches, get_tags
 from sklearn.utils.validation import column_or_1d
 
-from sktsrep._inputs import as_array_like
+from sktsrep._gaps import bridge, channel_levels, observed_lengths, pad_ends
+from sktsrep._inputs import as_array_like, is_list_of_series
 from sktsrep._validation import check_n_axes
 
 __all__ = [
+    "check_alike",
     "check_discrete",
     "check_labels",
     "check_numbers",
+    "check_padded",
     "check_pair",
     "check_series",
     "check_size",
@@ -20,10 +25,13 @@ __all__ = [
     "draw_samples",
     "exponent_of",
     "flatten",
+    "pair_for",
     "row_blocks",
+    "series_for",
     "unwrap_tensor",
     "varies",
     "with_axes_of",
+    "with_one_shape",
 ]
 
 # Fourth powers of values up to 2 ** 200, about 1e60, stay within the range of float64.
@@ -41,9 +49,13 @@ def unwrap_tensor(X):
     return X.numpy(force=True) if isinstance(X, torch.Tensor) else X
 
 
-def check_numbers(X, name, n_samples=1):
-    """Check finite numbers (n_samples, ...) without empty axes; return float64."""
-    X = as_array_like(X, name)
+def check_numbers(X, name, n_samples=1, *, allow_nan=False):
+    """Check finite numbers (n_samples, ...) without empty axes; return float64.
+
+    With ``allow_nan``, NaN is let through, and lists of unequal series are padded by
+    it.
+    """
+    X = as_array_like(X, name, pad=allow_nan)
     if getattr(getattr(X, "dtype", None), "kind", "") in ("S", "U"):
         raise ValueError(f"{name} must hold numbers, got text instead.")
     try:
@@ -70,18 +82,18 @@ def check_numbers(X, name, n_samples=1):
         raise ValueError(
             f"{name} has {len(X)} samples, but a minimum of {n_samples} is required."
         )
-    _check_finite(X, name)
+    _check_finite(X, name, allow_nan)
     return X
 
 
-def _check_finite(X, name):
+def _check_finite(X, name, allow_nan=False):
     with np.errstate(over="ignore", invalid="ignore"):  # it tries the sum of all
-        assert_all_finite(X, input_name=name)
+        assert_all_finite(X, allow_nan=allow_nan, input_name=name)
 
 
-def check_series(X, name, n_samples=1):
+def check_series(X, name, n_samples=1, *, allow_nan=False):
     """Check series as in ``_validation``, and that no axis is empty."""
-    X = check_numbers(X, name, n_samples)
+    X = check_numbers(X, name, n_samples, allow_nan=allow_nan)
     check_n_axes(X, name, 3)
     if X.ndim < 2:
         raise ValueError(
@@ -104,7 +116,7 @@ def check_vectors(X, name, n_samples=1):
 
 def check_size(X, name):
     """Raise ValueError for numbers that models cannot square and add up."""
-    largest = np.abs(X).max()
+    largest = np.nanmax(np.abs(X))
     if largest > _LARGEST or 0 < largest < _SMALLEST:
         raise ValueError(
             f"{name} has absolute values up to {largest:.3g}, but models work between "
@@ -112,15 +124,124 @@ def check_size(X, name):
         )
 
 
-def check_pair(X, Y, n_samples=1, *, names=("X_real", "X_generated")):
-    """Check two collections whose series must have the same shape."""
-    X, Y = (check_series(Z, n, n_samples) for Z, n in zip((X, Y), names, strict=True))
-    if X.shape[1:] != Y.shape[1:]:
-        raise ValueError(
-            f"{names[0]} has series of shape {X.shape[1:]} (channels, timepoints), but "
-            f"{names[1]} has series of shape {Y.shape[1:]}."
-        )
-    return X, Y
+def check_pair(X_real, X_generated, n_samples=1):
+    """Check and fill real and generated series, as :func:`check_alike` does."""
+    pair = {"X_real": X_real, "X_generated": X_generated}
+    return check_alike(n_samples, **pair)
+
+
+def check_alike(n_samples=1, **collections):
+    """Check collections whose series must have the same shape; fill their gaps.
+
+    Missing values are bridged by lines, and a series that is over keeps its last value
+    until the longest one of all collections ends.
+
+    Returns
+    -------
+    list of ndarrays of shape (n_samples, n_channels, n_timepoints), without NaN
+    """
+    arrays = _without_padding(check_padded(n_samples, **collections))
+    return _bridged(arrays) if _have_gaps(arrays) else arrays
+
+
+def check_padded(n_samples=1, **collections):
+    """Check collections whose series must have the same shape, with NaN in gaps.
+
+    Where one has NaN, or is a list of series, lengths may differ: shorter arrays are
+    padded by NaN.
+    """
+    arrays = [
+        check_series(X, name, n_samples, allow_nan=True)
+        for name, X in collections.items()
+    ]
+    are_free = _have_gaps(arrays) or any(map(is_list_of_series, collections.values()))
+    n_fixed = 1 if are_free else 2  # the channels, and usually the timepoints
+    first, *names = collections
+    shape, *others = (x.shape[1:] for x in arrays)
+    for name, other in zip(names, others, strict=True):
+        if other[:n_fixed] != shape[:n_fixed]:
+            raise ValueError(
+                f"{first} has series of shape {shape} (channels, timepoints), but "
+                f"{name} has series of shape {other}."
+            )
+    longest = max(x.shape[-1] for x in arrays)
+    arrays = [pad_ends(x, longest) for x in arrays]
+    for x, name in zip(arrays, collections, strict=True):
+        observed_lengths(x, name)  # refuses series without a value
+    return arrays
+
+
+def _without_padding(arrays):
+    """Cut collections of one length where the longest series of all ends."""
+    longest = max(observed_lengths(x).max() for x in arrays)
+    return [x[..., :longest] for x in arrays]
+
+
+def _have_gaps(arrays):
+    return any(np.isnan(x).any() for x in arrays)
+
+
+def _bridged(arrays):
+    """Bridge the gaps of collections; the first one tells what absent channels are."""
+    level = channel_levels(arrays[0])
+    return [bridge(x, level) for x in arrays]
+
+
+def with_one_shape(**collections):
+    """Give collections the axes of the first and, where series have gaps, one length.
+
+    It is that of the longest series. Without gaps, the first collection stays as it
+    is, and the others get its column names.
+    """
+    arrays = check_padded(**collections)
+    if not _have_gaps(arrays):
+        return _as_given(collections)
+    return _with_axes(_without_padding(arrays), *collections.values())
+
+
+def _as_given(collections):
+    """Give collections without gaps the axes and column names of the first."""
+    given = (as_array_like(X, name, pad=True) for name, X in collections.items())
+    first, *others = given
+    return [first, *(with_axes_of(first, X) for X in others)]
+
+
+def _with_axes(arrays, first, *others):
+    """Give arrays (n_samples, n_channels, n_timepoints) the axes of ``first``."""
+    n_axes = first.ndim if hasattr(first, "ndim") else 1 + np.ndim(first[0])
+    return [x[:, 0] if n_axes == 2 and x.shape[1] == 1 else x for x in arrays]
+
+
+def series_for(estimator, **collections):
+    """Give collections of series as an estimator takes them.
+
+    One that takes NaN gets lists, in which series have lengths of their own. For any
+    other, missing values are bridged by lines, and series that are over keep their last
+    value up to the length of the arrays, because a fitted one expects that length.
+    Series without gaps stay as they are.
+    """
+    arrays = check_padded(**collections)
+    if not _have_gaps(arrays):
+        return _as_given(collections)
+    parts = _with_axes(arrays, *collections.values())
+    return [list(x) for x in parts] if _takes_gaps(estimator) else _bridged(parts)
+
+
+def pair_for(estimator, X_real, X_generated):
+    """Give real and generated series as an estimator takes them, fitted or not."""
+    pair = {"X_real": X_real, "X_generated": X_generated}
+    if not isinstance(estimator, FrozenEstimator):
+        pair = dict(zip(pair, with_one_shape(**pair), strict=True))
+    return series_for(estimator, **pair)
+
+
+def _takes_gaps(estimator):
+    """Whether an estimator takes NaN; of a pipeline, its first step."""
+    if isinstance(estimator, FrozenEstimator):
+        return _takes_gaps(estimator.estimator)
+    if isinstance(estimator, Pipeline):
+        return _takes_gaps(estimator.steps[0][1])
+    return get_tags(estimator).input_tags.allow_nan
 
 
 def check_discrete(values, name):

@@ -22,9 +22,8 @@ from sktsrep.metrics._checks import (
     check_vectors,
     exponent_of,
     flatten,
+    pair_for,
     row_blocks,
-    unwrap_tensor,
-    with_axes_of,
 )
 from sktsrep.metrics.features import RandomConvolutionFeatures
 
@@ -116,16 +115,15 @@ def _extract_features(features, X_real, X_generated):
         real, generated = check_pair(X_real, X_generated, 2)
         return flatten(real), flatten(generated)
     check_pair(X_real, X_generated, 2)
-    X_real = unwrap_tensor(X_real)
-    X_generated = with_axes_of(X_real, X_generated)
     features = RandomConvolutionFeatures() if features is None else features
     if not hasattr(features, "transform"):
         raise TypeError(
             f"features must be a transformer, got {type(features).__name__} instead."
         )
+    pair = pair_for(features, X_real, X_generated)
     with np.errstate(over="ignore", invalid="ignore"):  # the result is checked
-        features = clone(features).fit(X_real, None)
-        both = [features.transform(X) for X in (X_real, X_generated)]
+        features = clone(features).fit(pair[0], None)
+        both = [features.transform(X) for X in pair]
     name = "the output of features for"
     return (
         check_vectors(both[0], f"{name} X_real"),
@@ -194,7 +192,8 @@ def frechet_distance(
     ----------
     X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
             (n_samples, n_channels, n_timepoints)
-        Series, at least two on each side.
+        Series, at least two on each side. NaN and unequal lengths: see
+        :func:`evaluate_samples`.
     features : transformer, "passthrough" or None, default=None
         Computes the features; a clone is fitted on ``X_real``. Wrap a fitted one in a
         :class:`~sklearn.frozen.FrozenEstimator`. None is
@@ -263,7 +262,8 @@ def context_fid(
     ----------
     X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
             (n_samples, n_channels, n_timepoints)
-        Series, at least two on each side.
+        Series, at least two on each side. NaN and unequal lengths: see
+        :func:`evaluate_samples`.
     features : transformer
         Encoder such as :class:`sktsrep.encoders.SSLEncoder`. A clone is fitted on
         ``X_real``; better pass a :class:`~sklearn.frozen.FrozenEstimator` that was
@@ -395,7 +395,8 @@ def mmd(
     ----------
     X_real, X_generated : array-like of shape (n_samples, n_features) or \
             (n_samples, n_channels, n_timepoints)
-        Series, or features of them.
+        Series, or features of them. NaN and unequal lengths: see
+        :func:`evaluate_samples`.
     gamma : float, default=None
         Coefficient of the kernel, as in :func:`sklearn.metrics.pairwise.rbf_kernel`.
         None is 1 / (median squared distance among real series).

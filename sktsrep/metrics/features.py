@@ -14,12 +14,13 @@ from sklearn.base import (
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sktsrep._device import to_tensor
-from sktsrep._inputs import as_array_like
+from sktsrep._gaps import bridge, by_length, channel_levels, observed_lengths
+from sktsrep._inputs import as_array_like, is_list_of_series
 from sktsrep.functional import channel_scale
 from sktsrep.metrics._checks import check_series, exponent_of, row_blocks
 
@@ -43,6 +44,9 @@ class RandomConvolutionFeatures(
     ROCKET [1]_: the mean over time of its output above a bias, and the maximum of its
     output. The bias is a random quantile of the output on the data of ``fit``, which
     also standardize the features.
+
+    Missing values are bridged by lines. A series that is over keeps its last value
+    until the longest one of ``fit`` ends, so its features tell how long it is.
 
     Parameters
     ----------
@@ -90,6 +94,7 @@ class RandomConvolutionFeatures(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
         return tags
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -100,7 +105,8 @@ class RandomConvolutionFeatures(
         ----------
         X : array-like of shape (n_samples, n_timepoints) or (n_samples, n_channels, \
                 n_timepoints)
-            Series.
+            Series. A list may hold series of unequal length. NaN means missing or,
+            after the end of a series, not there.
         y : None
             Ignored.
 
@@ -109,6 +115,9 @@ class RandomConvolutionFeatures(
         self
         """
         series = self._check(X, reset=True)
+        self._longest = observed_lengths(series).max()
+        self._levels = channel_levels(series)
+        series = bridge(series, self._levels)[..., : self._longest]
         _, n_channels, n_timepoints = series.shape
         rng = check_random_state(self.random_state)
         self._input_exponent = exponent_of(series, axis=(0, 2))
@@ -139,8 +148,8 @@ class RandomConvolutionFeatures(
 
         Parameters
         ----------
-        X : array-like of the shape that ``fit`` saw
-            Series.
+        X : array-like of the shape that ``fit`` saw, or list of arrays
+            Series. Those in a list may have any length.
 
         Returns
         -------
@@ -149,6 +158,19 @@ class RandomConvolutionFeatures(
         """
         check_is_fitted(self)
         series = self._check(X, reset=False)
+        lengths = np.maximum(observed_lengths(series), self._longest)
+        series = bridge(series, self._levels)
+        if (lengths == series.shape[-1]).all():
+            return self._transform(series)
+
+        def held(length, rows):
+            times = np.arange(length).clip(max=series.shape[-1] - 1)
+            return self._transform(series[rows][..., times])
+
+        return by_length(held, lengths)
+
+    def _transform(self, series):
+        """Compute the features of series without gaps."""
         with np.errstate(over="ignore", invalid="ignore"):
             series = np.ldexp(series, -self._input_exponent)
             series = (series - self._input_mean) / self._input_scale
@@ -164,16 +186,20 @@ class RandomConvolutionFeatures(
         return 2 * len(self.weights_)
 
     def _check(self, X, reset):
-        X = as_array_like(X, "X")
-        X = validate_data(
-            self,
-            X,
-            reset=reset,
-            dtype=np.float64,
-            allow_nd=True,
-            ensure_all_finite=False,  # checked below
-        )
-        return check_series(X, "X")
+        is_free = is_list_of_series(X) and not reset
+        X = as_array_like(X, "X", pad=True)
+        checks = {"dtype": np.float64, "allow_nd": True, "ensure_all_finite": False}
+        if is_free:
+            X = check_array(X, **checks)
+        else:
+            X = validate_data(self, X, reset=reset, **checks)
+        series = check_series(X, "X", allow_nan=True)
+        if is_free and series.shape[1] != self.weights_.shape[1]:
+            raise ValueError(
+                f"X has series of {series.shape[1]} channels, but "
+                f"{type(self).__name__} is expecting {self.weights_.shape[1]}."
+            )
+        return series
 
     def _kernels(self):
         return zip(self.weights_, self.dilations_, strict=True)

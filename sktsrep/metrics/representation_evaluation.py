@@ -29,12 +29,14 @@ from sklearn.utils import (
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import has_fit_parameter
 
+from sktsrep._inputs import as_array_like
 from sktsrep.metrics._checks import (
     check_labels,
     check_numbers,
     check_size,
     check_vectors,
-    unwrap_tensor,
+    series_for,
+    with_one_shape,
 )
 
 __all__ = ["evaluate_representation"]
@@ -158,20 +160,29 @@ def _with_baselines(estimators):
     return estimators | untrained | {"raw series": raw}
 
 
-def _check_tasks(X, y):
-    numbers = check_numbers(X, "X")
+def _check_series(X):
+    """Check series; give them, and whether they have gaps: then, as one array."""
+    numbers = check_numbers(X, "X", allow_nan=True)
     if numbers.ndim < 2:
         raise ValueError(
             "X must have shape (n_samples, n_timepoints) or (n_samples, n_channels, "
             f"n_timepoints), got shape {numbers.shape}."
         )
+    has_gaps = bool(np.isnan(numbers).any())
+    if has_gaps:
+        (X,) = with_one_shape(X=X)
     check_size(numbers, "X")
+    return as_array_like(X, "X", pad=True), has_gaps
+
+
+def _check_tasks(n_samples, y):
+    rows = range(n_samples)
     tasks = dict(y) if isinstance(y, dict) else {"y": y}
     if not tasks:
         raise ValueError("y must have labels of at least one task, got none.")
     for name, labels in tasks.items():
         labels = check_labels(labels, "y" if name == "y" else f"y[{name!r}]")
-        check_consistent_length(numbers, labels)
+        check_consistent_length(rows, labels)
         check_classification_targets(labels)
         tasks[name] = labels
         if len(np.unique(labels)) < 2:
@@ -238,7 +249,10 @@ def evaluate_representation(
         have seen ``X``.
     X : array-like of shape (n_samples, n_timepoints) or (n_samples, n_channels, \
             n_timepoints)
-        Series.
+        Series. A list may hold series of unequal length. NaN means missing or, after
+        the end of a series, not there. Transformers that take NaN see the series as
+        they are. For others, as for the baseline of raw series, missing values are
+        bridged by lines, and the last value is held after an end.
     y : array-like of shape (n_samples,) or dict of str to those
         Labels of one task, or of several by name.
     probes : dict of str to classifier, default=None
@@ -295,8 +309,8 @@ def evaluate_representation(
     raw series       1.0
     Name: mean, dtype: float64
     """
-    X = unwrap_tensor(X)
-    tasks = _check_tasks(X, y)
+    X, has_gaps = _check_series(X)
+    tasks = _check_tasks(len(X), y)
     first = next(iter(tasks.values()))
     if groups is not None:
         groups = check_labels(groups, "groups")
@@ -329,7 +343,7 @@ def evaluate_representation(
     rows = []
     for representation, transformer in estimator.items():
         for fold, probes_of in zip(folds, probes_by_fold, strict=True):
-            Z = _represent(representation, transformer, X, fold)
+            Z = _represent(representation, transformer, X, fold, has_gaps)
             scores = _fold_scores(Z, tasks, weight, fold, probes_of, probe)
             rows += [(representation, *score) for score in scores]
     if baselines:
@@ -340,7 +354,7 @@ def evaluate_representation(
     return scores.agg(mean="mean", sd="std", n="count").reset_index()
 
 
-def _represent(name, transformer, X, fold):
+def _represent(name, transformer, X, fold, has_gaps):
     """Fit a representation on one fold; compute that of both parts."""
     X_train, X_test = (_safe_indexing(X, rows) for rows in fold)
     if not hasattr(transformer, "transform"):
@@ -348,6 +362,8 @@ def _represent(name, transformer, X, fold):
             f"estimator must be a transformer, but {name!r} is a "
             f"{type(transformer).__name__}, which has no transform."
         )
+    if has_gaps:
+        X_train, X_test = series_for(transformer, X_train=X_train, X_test=X_test)
     with np.errstate(all="ignore"):  # the result is checked
         fitted = clone(transformer).fit(X_train, None)
         Z = [np.asarray(fitted.transform(part)) for part in (X_train, X_test)]

@@ -12,10 +12,9 @@ from sklearn.utils import check_consistent_length
 from sktsrep._warnings import warn_user
 from sktsrep.metrics._checks import (
     check_labels,
-    check_pair,
     draw_samples,
-    unwrap_tensor,
-    with_axes_of,
+    series_for,
+    with_one_shape,
 )
 from sktsrep.metrics.distances import context_fid, frechet_distance, mmd
 from sktsrep.metrics.features import RandomConvolutionFeatures, default_classifier
@@ -76,13 +75,20 @@ def _against_train(X_train, X_test, y_train, classifier):
 
         @cache  # within the metrics, so that a failure concerns them alone
         def fitted():
-            return FrozenEstimator(clone(classifier).fit(X_train, y_train))
+            (X,) = series_for(classifier, X_train=X_train)
+            return FrozenEstimator(clone(classifier).fit(X, y_train))
 
         metrics["inception_score"] = lambda X, y: inception_score(X, fitted())
         metrics["classification_accuracy_score, reverse"] = lambda X, y: (
             classification_accuracy_score(X, y, X_train, y_train, classifier=fitted())
         )
     return metrics
+
+
+def _frozen(transformer, X_train):
+    """Fit a clone of a transformer on the training part."""
+    (X,) = series_for(transformer, X_train=X_train)
+    return FrozenEstimator(clone(transformer).fit(X, None))
 
 
 def _value(name, metric, X, y):
@@ -120,7 +126,9 @@ def evaluate_samples(
         random_state=...)`` and, if it knows classes, ``y``.
     X_train, X_test : array-like of shape (n_samples, n_timepoints) or (n_samples, \
             n_channels, n_timepoints)
-        Real series: those that the sampler learned from, and others.
+        Real series: those that the sampler learned from, and others. Lists may hold
+        series of unequal length. NaN means missing or, after the end of a series, not
+        there.
     y_train, y_test : array-like of shape (n_samples,), default=None
         Their classes, both or neither. They are needed for the inception score and, if
         the sampler knows classes, for the classification accuracy scores.
@@ -151,6 +159,13 @@ def evaluate_samples(
     The table stands on one draw. Differences between samplers mean nothing if they are
     smaller than those between two seeds.
 
+    Lengths are part of what is compared: real and generated series keep their last
+    value after their ends, until the longest one ends, and missing values are bridged
+    by lines. Transformers and classifiers that take NaN see the series as they are,
+    apart from the classifier of :func:`discriminative_score`. A perfect sampler still
+    reaches the floor. Bridges are smoother than what is missing, so where many values
+    are missing, metrics of fine detail prefer samples that are too smooth.
+
     Examples
     --------
     >>> import numpy as np
@@ -170,20 +185,21 @@ def evaluate_samples(
         y_test = check_labels(y_test, "y_test")
         check_consistent_length(X_train, y_train)
         check_consistent_length(X_test, y_test)
-    X_train, X_test = unwrap_tensor(X_train), unwrap_tensor(X_test)
-    real, _ = check_pair(X_train, X_test, names=("X_train", "X_test"))
+    with_one_shape(X_train=X_train, X_test=X_test)  # an error before any work
     X_generated, y_generated = draw_samples(
         sampler, len(X_train), y_train, random_state
     )
-    check_pair(X_train, X_generated, names=("X_train", "X_generated"))
-    X_generated = with_axes_of(X_train, X_generated)
+    X_train, X_test, X_generated = with_one_shape(
+        X_train=X_train, X_test=X_test, X_generated=X_generated
+    )
     features = RandomConvolutionFeatures() if features is None else features
-    features = FrozenEstimator(clone(features).fit(X_train, None))
+    features = _frozen(features, X_train)
     if encoder is not None:
-        encoder = FrozenEstimator(clone(encoder).fit(X_train, None))
+        encoder = _frozen(encoder, X_train)
     classifier = default_classifier() if classifier is None else classifier
+    n_channels = np.shape(X_test)[1] if np.ndim(X_test) == 3 else 1
     beside_test = _against_test(
-        X_test, y_test, features, encoder, classifier, real.shape[1]
+        X_test, y_test, features, encoder, classifier, n_channels
     )
     beside_train = _against_train(X_train, X_test, y_train, classifier)
     calls = [(name, f, X_train, y_train) for name, f in beside_test.items()]

@@ -12,17 +12,19 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 
+from sktsrep._inputs import as_array_like
 from sktsrep._validation import check_positive_int
 from sktsrep.metrics._checks import (
+    check_alike,
     check_labels,
     check_numbers,
     check_pair,
     check_size,
     exponent_of,
     flatten,
+    pair_for,
     row_blocks,
-    unwrap_tensor,
-    with_axes_of,
+    series_for,
 )
 from sktsrep.metrics._recurrent_judge import recurrent_accuracy
 from sktsrep.metrics.features import default_classifier
@@ -55,7 +57,8 @@ def inception_score(X_generated, classifier):
     Parameters
     ----------
     X_generated : array-like
-        Series in the shape that the classifier expects.
+        Series in the shape that the classifier expects. NaN and unequal lengths: see
+        :func:`evaluate_samples`.
     classifier : classifier
         Fitted on real series, with ``predict_proba``.
 
@@ -84,15 +87,19 @@ def inception_score(X_generated, classifier):
     >>> [round(inception_score(x, classifier), 6) for x in (X, X[:1])]
     [2.0, 1.0]
     """
-    if check_numbers(X_generated, "X_generated").ndim < 2:
+    numbers = check_numbers(X_generated, "X_generated", allow_nan=True)
+    if numbers.ndim < 2:
         raise ValueError("X_generated must have an axis of samples and one of values.")
     if not hasattr(classifier, "predict_proba"):
         raise TypeError(
             "classifier must have predict_proba, which "
             f"{type(classifier).__name__} lacks."
         )
+    X_generated = as_array_like(X_generated, "X_generated", pad=True)
+    if np.isnan(numbers).any():
+        (X_generated,) = series_for(classifier, X_generated=X_generated)
     with np.errstate(over="ignore", invalid="ignore"):  # the result is checked
-        probabilities = classifier.predict_proba(unwrap_tensor(X_generated))
+        probabilities = classifier.predict_proba(X_generated)
     probabilities = check_array(probabilities, input_name="probabilities")
     if probabilities.shape[1] < 2:
         raise ValueError("The classifier knows one class, so every score would be 1.")
@@ -111,7 +118,7 @@ def classification_accuracy_score(
     ----------
     X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
             (n_samples, n_channels, n_timepoints)
-        Series.
+        Series. NaN and unequal lengths: see :func:`evaluate_samples`.
     y_real, y_generated : array-like of shape (n_samples,)
         Their classes; for generated series, the requested ones.
     classifier : classifier, default=None
@@ -145,9 +152,8 @@ def classification_accuracy_score(
     >>> classification_accuracy_score(X, y, X, y)
     1.0
     """
-    check_pair(X_real, X_generated)
-    X_real = unwrap_tensor(X_real)
-    X_generated = with_axes_of(X_real, X_generated)
+    model = default_classifier() if classifier is None else clone(classifier)
+    X_real, X_generated = pair_for(model, X_real, X_generated)
     real, generated = (
         (X_real, check_labels(y_real, "y_real")),
         (X_generated, check_labels(y_generated, "y_generated")),
@@ -163,7 +169,6 @@ def classification_accuracy_score(
         raise ValueError(
             f"All {train_on} series are of one class, but training needs two."
         )
-    model = default_classifier() if classifier is None else clone(classifier)
     predicted = model.fit(*train).predict(test[0])
     return float(np.mean(np.asarray(predicted) == test[1]))
 
@@ -185,7 +190,8 @@ def discriminative_score(
     ----------
     X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
             (n_samples, n_channels, n_timepoints)
-        Series, at least ``cv`` on each side, or two with ``protocol="timegan"``.
+        Series, at least ``cv`` on each side, or two with ``protocol="timegan"``. NaN
+        and unequal lengths: see :func:`evaluate_samples`.
     protocol : {"convolutions", "timegan"}, default="convolutions"
         "convolutions" cross-validates a classifier of your choice; negative differences
         count as 0. "timegan" is the classifier of published tables, see Notes.
@@ -290,7 +296,8 @@ def predictive_score(X_real, X_generated, *, regressor=None, n_lags=10):
     ----------
     X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
             (n_samples, n_channels, n_timepoints)
-        Series of at least two timepoints.
+        Series of at least two timepoints. NaN and unequal lengths: see
+        :func:`evaluate_samples`.
     regressor : regressor, default=None
         Regressor, of which a clone learns the next value of all channels. None is ridge
         regression with a penalty chosen by leave-one-out.
@@ -345,7 +352,8 @@ def memorization_ratio(X_train, X_test, X_generated, *, metric="euclidean"):
     ----------
     X_train : array-like of shape (n_samples, n_timepoints) or (n_samples, \
             n_channels, n_timepoints)
-        Series that the sampler learned from.
+        Series that the sampler learned from. NaN and unequal lengths: see
+        :func:`evaluate_samples`.
     X_test : array-like
         Held-out series: real ones that it did not see.
     X_generated : array-like
@@ -383,9 +391,8 @@ def memorization_ratio(X_train, X_test, X_generated, *, metric="euclidean"):
     >>> memorization_ratio(X[:10], X[10:], X[:10])
     0.0
     """
-    train, test = check_pair(X_train, X_test, names=("X_train", "X_test"))
-    _, generated = check_pair(train, X_generated, names=("X_train", "X_generated"))
-    parts = [flatten(x) for x in (train, test, generated)]
+    collections = {"X_train": X_train, "X_test": X_test, "X_generated": X_generated}
+    parts = [flatten(x) for x in check_alike(**collections)]
     if metric == "euclidean":  # the ratio of others may depend on the unit
         exponent = exponent_of(*parts)
         parts = [np.ldexp(x, -exponent) for x in parts] if exponent else parts

@@ -35,7 +35,7 @@ def marginal_difference(X_real, X_generated, *, return_floor=False, random_state
     ----------
     X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
             (n_samples, n_channels, n_timepoints)
-        Series.
+        Series. NaN and unequal lengths: see :func:`evaluate_samples`.
     return_floor : bool, default=False
         Whether to return a :class:`DistanceEstimate` with the real-against-real floor.
     random_state : int, RandomState instance or None, default=0
@@ -102,7 +102,8 @@ def autocorrelation_difference(
     ----------
     X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
             (n_samples, n_channels, n_timepoints)
-        Series of at least two timepoints.
+        Series of at least two timepoints. NaN and unequal lengths: see
+        :func:`evaluate_samples`.
     n_lags : int, default=None
         Largest lag in timepoints; the lags 1 to ``n_lags`` are compared. None is half
         the length.
@@ -181,7 +182,7 @@ def skewness_difference(X_real, X_generated, *, return_floor=False, random_state
     X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
             (n_samples, n_channels, n_timepoints)
         Series, at least two on each side. Timepoints at which all real series are equal
-        are left out.
+        are left out. NaN and unequal lengths: see :func:`evaluate_samples`.
     return_floor : bool, default=False
         Whether to return a :class:`DistanceEstimate` with the real-against-real floor.
     random_state : int, RandomState instance or None, default=0
@@ -223,7 +224,7 @@ def kurtosis_difference(X_real, X_generated, *, return_floor=False, random_state
     X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
             (n_samples, n_channels, n_timepoints)
         Series, at least two on each side. Timepoints at which all real series are equal
-        are left out.
+        are left out. NaN and unequal lengths: see :func:`evaluate_samples`.
     return_floor : bool, default=False
         Whether to return a :class:`DistanceEstimate` with the real-against-real floor.
     random_state : int, RandomState instance or None, default=0
@@ -277,7 +278,8 @@ def correlational_score(X_real, X_generated):
     Parameters
     ----------
     X_real, X_generated : array-like of shape (n_samples, n_channels, n_timepoints)
-        Series of at least two channels.
+        Series of at least two channels. NaN and unequal lengths: see
+        :func:`evaluate_samples`.
 
     Returns
     -------
@@ -345,7 +347,8 @@ def roughness_ratio(X_real, X_generated):
     X_real, X_generated : array-like of shape (n_samples, n_timepoints) or \
             (n_samples, n_channels, n_timepoints)
         Series of at least three timepoints. Channels in which all real series are
-        constant and equal are left out.
+        constant and equal are left out. NaN and unequal lengths: see
+        :func:`evaluate_samples`.
 
     Returns
     -------

@@ -1,5 +1,6 @@
 """The auto-encoder of NC-VQVAE, its first stage."""
 
+import copy
 from collections.abc import Callable, Sequence
 
 import torch
@@ -153,9 +154,13 @@ class Autoencoder(TrainingModule):
             self.joint_embedding.follow(self.encoder, progress)
 
     def finish(self) -> None:
-        """Drop the objective's network and the augmentations."""
-        self.joint_embedding = None
+        """Drop the objective, its network and the augmentations."""
+        self.objective = self.joint_embedding = None
         self.augmentations = ()
+        if self.made_from is not None:  # parameters of the quantizer may be set anew
+            quantizer = copy.deepcopy(self.made_from["quantizer"])
+            untrained = {"objective": None, "augmentations": ()}
+            self.made_from |= {**untrained, "quantizer": quantizer}
 
     def epoch_metrics(self) -> dict[str, Tensor]:
         """Compute use of the codebook and spread of the quantized features."""

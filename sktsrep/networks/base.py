@@ -2,10 +2,12 @@
 
 from torch import Tensor, nn
 
+from sktsrep.nn import Remade
+
 __all__ = ["TrainingModule"]
 
 
-class TrainingModule(nn.Module):
+class TrainingModule(Remade):
     """A network that knows its own loss: ``forward`` returns the terms of one batch.
 
     The sum of the terms whose name ends in ``_loss`` is minimized; others are only
@@ -22,7 +24,10 @@ class TrainingModule(nn.Module):
         """Update what has no gradient; ``progress`` runs from 0 to 1."""
 
     def finish(self) -> None:
-        """Drop what only training needs, once it is over."""
+        """Drop what only training needs, once it is over.
+
+        ``made_from`` then has what makes such a network without it.
+        """
 
     def parts_to_compile(self) -> list[nn.Module]:
         """List the blocks that say they are worth :func:`torch.compile`."""

@@ -27,8 +27,8 @@ class JointEncoder(TrainingModule):
         Makes the encoder from ``out_dim``.
     latent_dim : int
         Channels of the latent map.
-    objective : Objective
-        The self-supervised method.
+    objective : Objective or None
+        The self-supervised method; None for a network that is not trained.
     augmentations : sequence of callables
         How a view is made.
     """
@@ -38,20 +38,23 @@ class JointEncoder(TrainingModule):
         *,
         make_encoder: Callable[..., SpectralEncoder],
         latent_dim: int,
-        objective: Objective,
+        objective: Objective | None,
         augmentations: Sequence[Augmentation],
     ) -> None:
         super().__init__()
         self.objective = objective
         self.augmentations = augmentations
         self.encoder = make_encoder(out_dim=latent_dim)
-        self.joint_embedding = objective.make_network(self.encoder, latent_dim)
+        self.joint_embedding = None
+        if objective is not None:
+            self.joint_embedding = objective.make_network(self.encoder, latent_dim)
         self.monitor = EmbeddingMonitor(POOL_SIZE * latent_dim)
 
     def start(self, x: Tensor) -> None:
         """Take what the encoder and the objective's network need from the data."""
         self.encoder.start(x)
-        self.joint_embedding.start(self.encoder)
+        if self.joint_embedding is not None:
+            self.joint_embedding.start(self.encoder)
 
     def embed(self, x: Tensor, level: str) -> Tensor:
         """Map series to summarized features (batch, n_features)."""
@@ -64,16 +67,21 @@ class JointEncoder(TrainingModule):
         view, other = (augment(x, self.augmentations) for _ in range(2))
         z, z_other = self.encoder(view), self.encoder(other)
         self.monitor(pool(z))
+        if self.objective is None or self.joint_embedding is None:
+            return {}
         return self.objective.losses(self.joint_embedding, z, z_other, view, other)
 
     def after_step(self, progress: float) -> None:
         """Update what the objective's network averages over steps."""
-        self.joint_embedding.follow(self.encoder, progress)
+        if self.joint_embedding is not None:
+            self.joint_embedding.follow(self.encoder, progress)
 
     def finish(self) -> None:
-        """Drop the objective's network and the augmentations."""
-        del self.joint_embedding
+        """Drop the objective, its network and the augmentations."""
+        self.objective = self.joint_embedding = None
         self.augmentations = ()
+        if self.made_from is not None:
+            self.made_from |= {"objective": None, "augmentations": ()}
 
     def epoch_metrics(self) -> dict[str, Tensor]:
         """Compute rank and spread of the pooled latent map."""

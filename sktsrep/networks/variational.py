@@ -15,6 +15,9 @@ __all__ = ["VariationalAutoencoder"]
 class VariationalAutoencoder(TrainingModule):
     """Gaussian encoder and decoder; ``forward`` gives the two parts of the ELBO.
 
+    Where a method takes ``known``, a bool (batch, channels, observed time), the
+    likelihood is that of the known values. The encoder sees all of them as they are.
+
     Parameters
     ----------
     make_encoder : callable
@@ -72,7 +75,9 @@ class VariationalAutoencoder(TrainingModule):
         """Map (batch, latent_dim) to the mean of the series (batch, channels, time)."""
         return self.encoder.series(self.decoder(self.expand(z)).float())
 
-    def bound_terms(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    def bound_terms(
+        self, x: Tensor, noise: Tensor, known: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Reconstruction and KL divergence, in nats per series, by one draw.
 
         ``noise`` is standard normal, (batch, latent_dim) or one row for all.
@@ -80,13 +85,30 @@ class VariationalAutoencoder(TrainingModule):
         mean, log_variance = self.encode(x)
         observed, decoded = self._observed_and_decoded(x, mean, log_variance, noise)
         self.monitor(mean)
-        nll = gaussian_nll(observed, decoded, self.log_variance)
+        nll = self._negative_log_likelihood(observed, decoded, known)
         return nll, gaussian_kl(mean, log_variance)
 
-    def squared_error(self, x: Tensor, noise: Tensor) -> Tensor:
-        """Mean squared error of every series, decoded from one draw: (batch,)."""
+    def _negative_log_likelihood(
+        self, observed: Tensor, decoded: Tensor, known: Tensor | None
+    ) -> Tensor:
+        if known is None:
+            return gaussian_nll(observed, decoded, self.log_variance)
+        values, means = observed.reshape(-1, 1), decoded.reshape(-1, 1)
+        nll = gaussian_nll(values, means, self.log_variance)
+        return nll.reshape(known.shape).where(known, 0).sum(dim=(1, 2))
+
+    def squared_error(
+        self, x: Tensor, noise: Tensor, known: Tensor | None = None
+    ) -> Tensor:
+        """Mean squared error of every series, decoded from one draw: (batch,).
+
+        Values that are not known count as errors of 0.
+        """
         observed, decoded = self._observed_and_decoded(x, *self.encode(x), noise)
-        return (decoded - observed).square().mean(dim=(1, 2))
+        squared = (decoded - observed).square()
+        if known is not None:
+            squared = squared.where(known, 0)
+        return squared.mean(dim=(1, 2))
 
     def _observed_and_decoded(
         self, x: Tensor, mean: Tensor, log_variance: Tensor, noise: Tensor
@@ -95,10 +117,10 @@ class VariationalAutoencoder(TrainingModule):
         observed = slice(self.n_observed)
         return x[..., observed], self.decode(z)[..., observed]
 
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
+    def forward(self, x: Tensor, known: Tensor | None = None) -> dict[str, Tensor]:
         """Compute the loss terms of standardized series (batch, channels, time)."""
         noise = torch.randn(len(x), self.latent_dim, device=x.device)
-        nll, divergence = self.bound_terms(x, noise)
+        nll, divergence = self.bound_terms(x, noise, known)
         return {
             "reconstruction_loss": nll.mean(),
             "divergence_loss": self.beta * divergence.mean(),

@@ -21,6 +21,7 @@ from sktsrep.nn.pooling import (
     summarize_latent,
 )
 from sktsrep.nn.quantizer import QuantizerModule
+from sktsrep.nn.remade import Remade, arrays_of, remake, unfilled
 from sktsrep.nn.residual_quantizer import ResidualQuantizer
 from sktsrep.nn.spectral_encoder import STFT, SpectralEncoder, stage_sizes
 from sktsrep.nn.transformer import (
@@ -56,14 +57,18 @@ __all__ = [
     "Pool",
     "Projector",
     "QuantizerModule",
+    "Remade",
     "ResidualBlock",
     "ResidualQuantizer",
     "SpectralEncoder",
     "TransformerLayer",
     "VectorQuantizer",
     "WindowScaler",
+    "arrays_of",
     "pool",
+    "remake",
     "stage_sizes",
     "summarize",
     "summarize_latent",
+    "unfilled",
 ]

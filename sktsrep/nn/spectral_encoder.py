@@ -15,6 +15,7 @@ from sktsrep.nn.pooling import (
     summarize,
     summarize_latent,
 )
+from sktsrep.nn.remade import Remade
 
 __all__ = ["STFT", "SpectralEncoder", "stage_sizes"]
 
@@ -101,7 +102,7 @@ def stage_sizes(n_timepoints: int, hop_length: int, max_tokens: int) -> list[int
     return sizes
 
 
-class SpectralEncoder(nn.Module):
+class SpectralEncoder(Remade):
     """From standardized series to a latent map: STFT, then :class:`Encoder`.
 
     The channels of the convolutions over frames are, for every frequency bin, the real

@@ -1,8 +1,11 @@
 """Channels decorrelated; level and spread of a series apart from what happens in it."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
+from sktsrep.nn.remade import arrays_of, remake
 from sktsrep.nn.residual_quantizer import ResidualQuantizer
 from sktsrep.nn.vector_quantizer import EMAQuantizer
 
@@ -76,6 +79,20 @@ class WindowScaler(nn.Module):
         self.quantizer = ResidualQuantizer(
             lambda: EMAQuantizer(n_codes, 2 * n_channels), depth
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Sizes and arrays, no objects of torch."""
+        depth = self.quantizer.depth
+        return {
+            "sizes": (len(self.to_components), self.quantizer.n_codes // depth, depth),
+            "has_levels": self.has_levels,
+            "arrays": arrays_of(self),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        scaler = remake(lambda: WindowScaler(*state["sizes"]), state["arrays"])
+        vars(self).update(vars(scaler))
+        self.has_levels = state["has_levels"]
 
     @property
     def n_features(self) -> int:

@@ -6,6 +6,7 @@ it. ``plot(ax=None)`` draws it on the given axes or in a new figure, which it ke
 repeat what colors say.
 """
 
+from sktsrep.plotting.anomaly import AnomalyDisplay
 from sktsrep.plotting.augmentation import AugmentationDisplay
 from sktsrep.plotting.codebook import CodebookDisplay
 from sktsrep.plotting.decoding import DecodingDisplay, MaskScheduleDisplay
@@ -16,6 +17,7 @@ from sktsrep.plotting.samples import SamplesDisplay
 from sktsrep.plotting.spectrogram import SpectrogramDisplay
 
 __all__ = [
+    "AnomalyDisplay",
     "AugmentationDisplay",
     "CodebookDisplay",
     "DecodingDisplay",

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from sktsrep._device import isolated_random_state, random_seed, to_tensor
+from sktsrep._gaps import bridge, observed_lengths, until_ends
 from sktsrep._validation import check_positive_int
 from sktsrep.augmentations import augment, resolve_augmentations
 from sktsrep.functional import channel_scale
@@ -25,10 +26,12 @@ __all__ = ["AugmentationDisplay"]
 class AugmentationDisplay(SeriesDisplay):
     """Show a series and random views of it.
 
+    Views are those of the series up to its end, with gaps bridged by lines.
+
     Parameters
     ----------
     x : ndarray of shape (n_channels, n_timepoints)
-        Series.
+        Series up to its end; NaN is a gap.
     views : dict of str to ndarray of shape (n_views, n_channels, n_timepoints)
         Views by the name of their augmentation.
     sampling_rate : float, default=None
@@ -99,7 +102,10 @@ class AugmentationDisplay(SeriesDisplay):
         require(estimator, "augmentations", "mean_", "scale_")
         chosen = resolve_augmentations(estimator.augmentations)
         name = ", ".join(_name_of(function) for function in chosen)
-        mean = estimator.mean_[:, : np.shape(X)[-1]]
+        X = check_series(X, "X", allow_nan=True)
+        mean = estimator.mean_[:, : X.shape[-1]]
+        if mean.shape[1] < X.shape[-1]:  # longer than the series of fit
+            mean = mean.mean(axis=1, keepdims=True)
         return cls.from_augmentations(
             {name: chosen}, X, mean=mean, scale=estimator.scale_, **params
         )
@@ -129,7 +135,8 @@ class AugmentationDisplay(SeriesDisplay):
             lists of these. A dict gives them titles.
         X : array-like of shape (n_samples, n_timepoints) or \
                 (n_samples, n_channels, n_timepoints)
-            Series.
+            Series. A list may hold series of unequal length. NaN means missing or,
+            after the end of a series, not there.
         sample : int, default=0
             Index of the series that is drawn.
         n_views : int, default=3
@@ -156,25 +163,29 @@ class AugmentationDisplay(SeriesDisplay):
         -------
         AugmentationDisplay
         """
-        X = check_series(X, "X")
+        X = check_series(X, "X", allow_nan=True)
+        lengths, filled = observed_lengths(X), bridge(X)
         check_size(X, "X")
         check_positive_int(n_views, "n_views")
         if not -len(X) <= sample < len(X):
             raise ValueError(f"sample must be below {len(X)}, got {sample!r} instead.")
-        mean, scale = _check_unit(X, mean, scale)
+        mean, scale = _check_unit(filled, lengths, mean, scale)
         if isinstance(augmentations, str) or callable(augmentations):
             augmentations = [augmentations]
         if not isinstance(augmentations, dict):
             names = _distinct([_name_of(item) for item in augmentations])
             augmentations = dict(zip(names, augmentations, strict=True))
-        x = torch.tensor((X[sample] - mean) / scale).expand(n_views, *X.shape[1:])
+        end = lengths[sample]
+        mean = mean[:, :end]
+        x = torch.tensor((filled[sample, :, :end] - mean) / scale)
+        x = x.expand(n_views, *x.shape)
         with isolated_random_state(random_seed(random_state), x.device):
             views = {
                 name: augment(x, resolve_augmentations(item)).numpy() * scale + mean
                 for name, item in augmentations.items()
             }
         display = cls(
-            X[sample],
+            X[sample, :, :end],
             views,
             sampling_rate=sampling_rate,
             time=time,
@@ -217,10 +228,13 @@ class AugmentationDisplay(SeriesDisplay):
         return self
 
 
-def _check_unit(X, mean, scale):
+def _check_unit(X, lengths, mean, scale):
     """Check offset and unit of the channels of series; compute those not given."""
+    values = X
+    if (lengths < X.shape[-1]).any():
+        values = until_ends(to_tensor(X, "cpu"), lengths).numpy()
     if mean is None:
-        mean = X.mean(axis=(0, 2))[:, None]
+        mean = values.mean(axis=(0, 2))[:, None]
     mean = check_numbers(mean, "mean")
     if mean.shape not in {(X.shape[1], 1), X.shape[1:]}:
         raise ValueError(
@@ -228,7 +242,8 @@ def _check_unit(X, mean, scale):
             f"{mean.shape} instead."
         )
     if scale is None:
-        scale = channel_scale(to_tensor(X, "cpu"), to_tensor(mean, "cpu"))
+        values = values if mean.shape[1] == 1 else X
+        scale = channel_scale(to_tensor(values, "cpu"), to_tensor(mean, "cpu"))
     scale = check_numbers(scale, "scale")
     if scale.shape != (X.shape[1], 1) or scale.min() <= 0:
         raise ValueError(

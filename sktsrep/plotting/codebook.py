@@ -67,6 +67,7 @@ class CodebookDisplay:
         if getattr(tokenizer, "level_codebook_", None) is not None:
             # The first place has a codebook of its own.
             tokens = tokens[:, tokenizer.token_shape_[1] :]
+        tokens = tokens[tokens >= 0]  # -1 comes after the end of a series
         return cls.from_arrays(tokens, tokenizer.codebook_)
 
     @classmethod

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from sktsrep._gaps import observed_lengths
 from sktsrep._validation import check_positive_int
 from sktsrep.functional import MASK_SCHEDULES, mask_fraction, n_masked_tokens
 from sktsrep.metrics._checks import check_series, check_vectors
@@ -154,7 +155,8 @@ class DecodingDisplay(SeriesDisplay):
     masks : ndarray of shape (n_steps, n_tokens), bool
         True where a token is still masked after the step.
     series : ndarray of shape (n_steps, n_channels, n_timepoints) or None, default=None
-        Series decoded from the tokens; None if there is no tokenizer.
+        Series decoded from the tokens; None if there is no tokenizer. NaN comes after
+        their end.
     sampling_rate : float, default=None
         Timepoints per second, for an axis in seconds.
     time : array-like of shape (n_timepoints,), default=None
@@ -226,6 +228,7 @@ class DecodingDisplay(SeriesDisplay):
             Class of the series.
         random_state : int, RandomState instance or None, default=None
             Draws the series, the same one as ``sampler.sample(1, y, random_state)``.
+            Where lengths are unequal, it is as long as its tokens alone tell.
         sampling_rate : float, default=None
             Timepoints per second, for an axis in seconds.
         time : array-like of shape (n_timepoints,), default=None
@@ -271,12 +274,12 @@ class DecodingDisplay(SeriesDisplay):
         Parameters
         ----------
         tokens : array-like of shape (n_steps, n_tokens), int
-            Tokens after each step.
+            Tokens after each step; -1 after the end of the series.
         masks : array-like of shape (n_steps, n_tokens), bool
             True where a token is still masked after the step.
         series : array-like of shape (n_steps, n_timepoints) or (n_steps, n_channels, \
                 n_timepoints), default=None
-            Series decoded from the tokens.
+            Series decoded from the tokens, with NaN after their end.
         sampling_rate : float, default=None
             Timepoints per second, for an axis in seconds.
         time : array-like of shape (n_timepoints,), default=None
@@ -293,7 +296,8 @@ class DecodingDisplay(SeriesDisplay):
         """
         tokens, masks = _check_path(tokens, masks)
         if series is not None:
-            series = check_series(series, "series")
+            series = check_series(series, "series", allow_nan=True)
+            series = series[..., : observed_lengths(series, "series").max()]
             if len(series) != len(tokens):
                 raise ValueError(
                     f"series must have one row for each of the {len(tokens)} steps, "
@@ -392,7 +396,8 @@ class DecodingDisplay(SeriesDisplay):
         for token in np.flatnonzero(masked):
             ax.axvspan(*edges[token : token + 2], color="0.9", linewidth=0, zorder=0)
         self._label_channel(ax, channel, self.series.shape[1])
-        low, high = self.series[:, channel].min(), self.series[:, channel].max()
+        drawn = self.series[:, channel]
+        low, high = np.nanmin(drawn), np.nanmax(drawn)
         margin = 0.05 * (high - low) or 1
         ax.set_ylim(low - margin, high + margin)
         ax.set_title(
@@ -410,6 +415,9 @@ def _check_path(tokens, masks):
             "tokens and masks must both be (n_steps, n_tokens), got shapes "
             f"{tokens.shape} and {masks.shape}."
         )
+    is_over = (tokens == -1).all(axis=0)
+    n_tokens = len(is_over) - is_over[::-1].argmin()
+    tokens, masks = tokens[:, :n_tokens], masks[:, :n_tokens]
     if (tokens < 0).any() or (tokens % 1).any():
         raise ValueError("tokens must be integers of 0 or more.")
     if not np.isin(masks, [0, 1]).all():

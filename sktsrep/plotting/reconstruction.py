@@ -19,12 +19,12 @@ __all__ = ["ReconstructionDisplay"]
 class ReconstructionDisplay(SeriesDisplay):
     """Show series and their reconstructions.
 
-    Titles show the root mean squared error (RMSE).
+    Titles show the root mean squared error (RMSE) where both have values.
 
     Parameters
     ----------
     X, X_reconstructed : ndarray of shape (n_samples, n_channels, n_timepoints)
-        Series and reconstructions.
+        Series and reconstructions. NaN is a gap in a line, or comes after its end.
     sampling_rate : float, default=None
         Timepoints per second, for an axis in seconds.
     time : array-like of shape (n_timepoints,), default=None
@@ -140,7 +140,8 @@ class ReconstructionDisplay(SeriesDisplay):
         ----------
         X, X_reconstructed : array-like of shape (n_samples, n_timepoints) or \
                 (n_samples, n_channels, n_timepoints)
-            Series and reconstructions.
+            Series and reconstructions. Lists may hold series of unequal length. NaN
+            is a gap in a line, or comes after its end.
         sampling_rate : float, default=None
             Timepoints per second, for an axis in seconds.
         time : array-like of shape (n_timepoints,), default=None
@@ -155,8 +156,13 @@ class ReconstructionDisplay(SeriesDisplay):
         -------
         ReconstructionDisplay
         """
-        X = check_series(X, "X")
-        X_reconstructed = check_series(X_reconstructed, "X_reconstructed")
+        X = check_series(X, "X", allow_nan=True)
+        X_reconstructed = check_series(
+            X_reconstructed, "X_reconstructed", allow_nan=True
+        )
+        n_timepoints = X.shape[-1]
+        if np.isnan(X_reconstructed[..., n_timepoints:]).all():  # those of VAEs
+            X_reconstructed = X_reconstructed[..., :n_timepoints]
         if X.shape != X_reconstructed.shape:
             raise ValueError(
                 f"X_reconstructed must have the shape {X.shape} of X, got "
@@ -227,7 +233,11 @@ class ReconstructionDisplay(SeriesDisplay):
 
 
 def _rmse(x, decoded):
-    """Compute the root mean squared error, of values of any size."""
+    """Compute the root mean squared error, of values of any size; NaN of none."""
+    known = ~(np.isnan(x) | np.isnan(decoded))
+    if not known.any():
+        return np.nan
+    x, decoded = x[known], decoded[known]
     exponent = exponent_of(x, decoded)
     gap = np.ldexp(x, -exponent) - np.ldexp(decoded, -exponent)
     return np.ldexp(np.sqrt(np.mean(gap**2)), exponent)

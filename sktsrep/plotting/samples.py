@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
-from sktsrep.metrics._checks import check_labels, check_series, draw_samples
+from sktsrep.metrics._checks import check_labels, check_padded, draw_samples
 from sktsrep.plotting._utils import (
     BLACK,
     BLUE,
@@ -23,13 +23,14 @@ __all__ = ["SamplesDisplay"]
 class SamplesDisplay(SeriesDisplay):
     """Show real and generated series side by side, class by class.
 
-    Each panel shows the median, two quantile bands and a few individual series.
+    Each panel shows the median, two quantile bands and a few individual series. Where
+    values are missing or series are over, median and bands are those of the others.
 
     Parameters
     ----------
     groups : dict of str to tuple of two ndarrays
         Real and generated series by the name of the class, both of shape
-        (n_samples, n_channels, n_timepoints).
+        (n_samples, n_channels, n_timepoints), with NaN in gaps and after ends.
     sampling_rate : float, default=None
         Timepoints per second, for an axis in seconds.
     time : array-like of shape (n_timepoints,), default=None
@@ -148,7 +149,9 @@ class SamplesDisplay(SeriesDisplay):
         ----------
         X, X_generated : array-like of shape (n_samples, n_timepoints) or \
                 (n_samples, n_channels, n_timepoints)
-            Real and generated series; their numbers may differ.
+            Real and generated series; their numbers may differ. Lists may hold series
+            of unequal length. NaN means missing or, after the end of a series, not
+            there.
         y, y_generated : array-like of shape (n_samples,), default=None
             Their classes.
         sampling_rate : float, default=None
@@ -165,12 +168,7 @@ class SamplesDisplay(SeriesDisplay):
         -------
         SamplesDisplay
         """
-        X, X_generated = check_series(X, "X"), check_series(X_generated, "X_generated")
-        if X.shape[1:] != X_generated.shape[1:]:
-            raise ValueError(
-                f"X_generated must have series of shape {X.shape[1:]} like X, got "
-                f"{X_generated.shape[1:]} instead."
-            )
+        X, X_generated = check_padded(X=X, X_generated=X_generated)
         if (y is None) != (y_generated is None):
             raise ValueError("y and y_generated must be given both, or neither.")
         groups = {"": (X, X_generated)}
@@ -230,16 +228,27 @@ class SamplesDisplay(SeriesDisplay):
         for i, (low, high) in enumerate(bands):
             ax.fill_between(
                 time,
-                *np.quantile(x, [low, high], axis=0),
+                *_quantiles(x, [low, high]),
                 color=color,
                 alpha=1 - 0.75 ** (i + 1),  # each band covers the one before
                 linewidth=0,
                 label=f"{low:.0%} to {high:.0%}",
             )
-        ax.plot(time, np.median(x, axis=0), color=color, linewidth=2, label="median")
+        (median,) = _quantiles(x, [0.5])
+        ax.plot(time, median, color=color, linewidth=2, label="median")
         for i, series in enumerate(x[:n_series]):
             label = "individual series" if i == 0 else None
             ax.plot(time, series, color=BLACK, linewidth=0.6, label=label)
+
+
+def _quantiles(x, shares):
+    """Compute quantiles (n_shares, n_timepoints) of the known values."""
+    if not np.isnan(x).any():
+        return np.quantile(x, shares, axis=0)
+    quantiles = np.full((len(shares), x.shape[1]), np.nan)
+    has_value = ~np.isnan(x).all(axis=0)
+    quantiles[:, has_value] = np.nanquantile(x[:, has_value], shares, axis=0)
+    return quantiles
 
 
 def _by_class(X, X_generated, y, y_generated):

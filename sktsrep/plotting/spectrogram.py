@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from scipy.signal import get_window
 
+from sktsrep._gaps import bridge, observed_lengths
 from sktsrep._validation import check_positive_int
 from sktsrep.functional import stft
 from sktsrep.metrics._checks import check_numbers, check_size
@@ -18,7 +19,7 @@ class SpectrogramDisplay:
     Parameters
     ----------
     magnitude : ndarray of shape (n_freqs, n_frames)
-        Values to draw.
+        Values to draw; frames of NaN, after the end of a series, stay empty.
     n_fft, hop_length : int
         Length of the window, and step between frames, in timepoints.
     sampling_rate : float, default=None
@@ -102,7 +103,7 @@ class SpectrogramDisplay:
         Parameters
         ----------
         x : array-like of shape (n_timepoints,)
-            Series.
+            Series. NaN that runs to the end is cut off, other NaN bridged by lines.
         n_fft : int, default=8
             Length of the window in timepoints.
         hop_length : int, default=None
@@ -116,9 +117,10 @@ class SpectrogramDisplay:
         -------
         SpectrogramDisplay
         """
-        x = check_numbers(x, "x")
+        x = check_numbers(x, "x", allow_nan=True)
         if x.ndim != 1:
             raise ValueError(f"x must have shape (n_timepoints,), got {x.shape}.")
+        x = bridge(x[None])[0, : observed_lengths(x[None], "x")[0]]
         check_size(x, "x")
         check_positive_int(n_fft, "n_fft")
         hop_length = max(n_fft // 4, 1) if hop_length is None else hop_length

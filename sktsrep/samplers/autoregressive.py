@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from sktsrep._gaps import pad_ends
 from sktsrep._validation import validate_beginnings, validate_tokens
 from sktsrep.networks import CausalPrior
 from sktsrep.samplers.base import TokenSampler
@@ -88,6 +89,8 @@ class AutoregressiveSampler(TokenSampler):
         The trained skorch net; ``net_.module_`` is the torch module.
     tokenizer_ : estimator or None
         The fitted tokenizer; a copy of a frozen one.
+    imputer_ : GaussianImputer or None
+        Tells likely values of gaps; None without series.
     n_tokens_, n_codes_ : int
         Tokens per series; size of the codebook.
     classes_ : ndarray of shape (n_classes,)
@@ -232,7 +235,8 @@ class AutoregressiveSampler(TokenSampler):
         Notes
         -----
         Places of the latent map that a missing value touches are drawn. Decoded values
-        are bent, over two places' time, to meet the last known one.
+        are moved by what they miss of the known ones, as in
+        :meth:`MaskGITSampler.impute`.
 
         Examples
         --------
@@ -254,18 +258,15 @@ class AutoregressiveSampler(TokenSampler):
         if self.tokenizer_ is None:
             return self._extend_tokens(X, classes, random_state)
         self._check_series("extend")
-        n_known, n_timepoints = X.shape[-1], self.sample_shape_[-1]
-        padding = [(0, 0)] * (X.ndim - 1) + [(0, n_timepoints - n_known)]
-        # The encoder wants whole series: the last value stands in for the rest.
-        X = np.pad(X, padding, mode="edge")
-        mask = np.zeros(X.shape, dtype=bool)
-        mask[..., n_known:] = True
+        X = pad_ends(X, self.sample_shape_[-1])
+        mask = np.isnan(X)
         if not mask.any():
             return X
+        likely = self.imputer_.impute(X)
         unknown = self._unknown_tokens(mask)
-        tokens = self._encode(X)
+        tokens = self._encode(likely)
         drawn = self._continue(tokens, unknown, classes, random_state)
-        return self._join(X, mask, self.tokenizer_.decode(drawn))
+        return self._meet(likely, mask, self.tokenizer_.decode(drawn))
 
     def _extend_tokens(self, X, classes, random_state):
         known = validate_tokens(X, None, self.n_codes_)

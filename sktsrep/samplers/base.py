@@ -14,7 +14,6 @@ from sktsrep._device import resolve_device, to_device
 from sktsrep._fit import fitted_copy, training_fit
 from sktsrep._gaps import (
     by_length,
-    join,
     observed_lengths,
     pad_ends,
     places_of_times,
@@ -25,6 +24,7 @@ from sktsrep._validation import (
     validate_series,
     validate_tokens,
 )
+from sktsrep.imputation import GaussianImputer
 
 __all__ = ["TokenSampler"]
 
@@ -140,6 +140,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         context.call_on_fit_task_begin(estimator=self)
         tokens = self._fit_tokens(X, context.subcontext("tokenizer"))
         self._fit_lengths(series, classes)
+        self.imputer_ = self._fit_imputer(series)
         self.n_tokens_ = tokens.shape[1]
         make_network = functools.partial(
             self._make_prior,
@@ -201,6 +202,12 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         lengths = observed_lengths(series)
         if (lengths < series.shape[-1]).any():
             self._lengths, self._classes_of_lengths = lengths, classes
+
+    def _fit_imputer(self, series):
+        """Learn what tells missing values; None without series."""
+        if self.tokenizer_ is None or series.ndim == 4:
+            return None
+        return GaussianImputer().fit(series)
 
     def _encode(self, X):
         """Tokens of an array that was validated here, under the tokenizer's names."""
@@ -462,16 +469,21 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
     def _unknown_tokens(self, mask):
         """Which tokens a mask of missing values (n_samples, ..., time) hides."""
         n_places, depth = self._places
-        missing = mask.reshape(len(mask), -1, mask.shape[-1]).any(axis=1)
-        hidden = places_of_times(missing, n_places - self._n_level_places)
-        # The level is taken from the values that are known.
-        hidden = np.pad(hidden, ((0, 0), (self._n_level_places, 0)))
+        missing = mask.reshape(len(mask), -1, mask.shape[-1])
+        n_levels = self._n_level_places
+        hidden = places_of_times(missing.any(axis=1), n_places - n_levels)
+        # The level follows from what is known, unless nothing is of some channel.
+        lost = missing.all(axis=2).any(axis=1, keepdims=True)
+        hidden = np.hstack([lost.repeat(n_levels, axis=1), hidden])
         return hidden.repeat(depth, axis=1)
 
-    def _join(self, X, mask, filling):
-        """Series with a filling that meets what is known, over two places' time."""
-        joined = join(X, mask, filling, reach=2 * X.shape[-1] / self._places[0])
-        return joined.astype(X.dtype, copy=False)
+    def _meet(self, likely, mask, drawn):
+        """Drawn series moved by what they miss of the observed values.
+
+        ``likely`` are series with the most likely values in their gaps. What is drawn
+        differs from its own most likely values as real series do (Matheron's rule).
+        """
+        return likely + np.where(mask, drawn - self.imputer_.impute(drawn, mask), 0)
 
 
 def _shares_of_time(n_places, n_timepoints):

@@ -1,23 +1,19 @@
 """Sampling by iterative parallel decoding."""
 
-import functools
 from numbers import Integral, Real
 
-import numpy as np
-import pandas as pd
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sktsrep._gaps import closest, interpolate
-from sktsrep._validation import check_mask, check_positive_int, validate_series
 from sktsrep.functional import MASK_SCHEDULES
 from sktsrep.networks import MaskedPrior
 from sktsrep.samplers.base import TokenSampler
+from sktsrep.samplers.imputation import ImputationMixin
 
 __all__ = ["MaskGITSampler"]
 
 
-class MaskGITSampler(TokenSampler):
+class MaskGITSampler(ImputationMixin, TokenSampler):
     """Sample new series by iterative parallel decoding of tokens [1]_.
 
     A bidirectional transformer learns the distribution of tokens by predicting masked
@@ -101,6 +97,8 @@ class MaskGITSampler(TokenSampler):
         The trained skorch net; ``net_.module_`` is the torch module.
     tokenizer_ : estimator or None
         The fitted tokenizer; a copy of a frozen one.
+    imputer_ : GaussianImputer or None
+        Tells likely values of gaps; None without series.
     n_tokens_, n_codes_ : int
         Tokens per series; size of the codebook.
     classes_ : ndarray of shape (n_classes,)
@@ -265,96 +263,3 @@ class MaskGITSampler(TokenSampler):
         rows, _ = self._draw_rows(steps, n_samples, y, random_state)
         tokens, masks = rows.permute(2, 1, 0, 3).numpy()
         return tokens, masks.astype(bool)
-
-    def impute(
-        self,
-        X,
-        mask=None,
-        y=None,
-        *,
-        n_candidates=8,
-        n_draws=1,
-        return_std=False,
-        random_state=None,
-    ):
-        """Fill in missing parts of series with parts that fit the rest.
-
-        Tokens whose stretch of time holds a missing value are sampled given the
-        others. The decoded values are bent, over two tokens' time, to meet the known
-        ones.
-
-        Parameters
-        ----------
-        X : array-like of the shape that ``fit`` saw
-            Series; missing values may be NaN, also at the ends, which are filled like
-            other gaps. Needs a tokenizer and no spectrograms.
-        mask : array-like of bool of the same shape, default=None
-            True where a value is missing; None is where ``X`` is NaN.
-        y : label or array-like of shape (n_samples,), default=None
-            Class of all, or of each; None for the distribution without classes.
-        n_candidates : int, default=8
-            Draws per series, among which the one closest to its known values is kept.
-            Where a channel is missing, the other channels count in this choice only,
-            because a token stands for all channels.
-        n_draws : int, default=1
-            Fillings whose mean is given. One is a way in which the series may go on;
-            the mean of several has a smaller squared error, but is too smooth.
-        return_std : bool, default=False
-            Whether to also give the standard deviation of the fillings, 0 where values
-            are known; needs ``n_draws`` of at least 2.
-        random_state : int, RandomState instance, Generator or None, default=None
-            Decides the filling; None takes the estimator's.
-
-        Returns
-        -------
-        filled : ndarray or DataFrame
-            The series; values that are not missing are exactly those given. A data
-            frame where ``X`` is one.
-        std : ndarray or DataFrame of the same shape
-            Only with ``return_std``.
-
-        Notes
-        -----
-        Fillings are no closer than tokens tell: through gaps of a few timepoints in
-        smooth series, straight lines are closer.
-        """
-        self._check_series("impute")
-        if y is None:
-            self._check_class_free("impute")
-        self._check_guidance()
-        check_positive_int(n_candidates, "n_candidates")
-        check_positive_int(n_draws, "n_draws")
-        if return_std and n_draws < 2:
-            raise ValueError("return_std=True needs n_draws of at least 2.")
-        frame = X if isinstance(X, pd.DataFrame) else None
-        X = validate_series(self, X, reset=False, allow_nan=True)
-        mask = np.isnan(X) if mask is None else check_mask(mask, X)
-        classes = self._given_classes(len(X), y)
-        filled, std = np.array(X), np.zeros_like(X)
-        rows = np.flatnonzero(mask.reshape(len(X), -1).any(axis=1))
-        if len(rows):
-            _, generator = self._generators(random_state)
-            series = X[rows], mask[rows], classes[rows]
-            draws = [
-                self._fill(*series, n_candidates, generator) for _ in range(n_draws)
-            ]
-            filled[rows] = draws[0] if n_draws == 1 else np.mean(draws, axis=0)
-            # A mean of equal numbers is off by rounding.
-            filled[~mask], std[rows] = X[~mask], np.std(draws, axis=0)
-            std[~mask] = 0
-        if frame is not None:
-            axes = {"index": frame.index, "columns": frame.columns}
-            filled, std = (pd.DataFrame(part, **axes) for part in (filled, std))
-        return (filled, std) if return_std else filled
-
-    def _fill(self, X, mask, classes, n_candidates, generator):
-        """Series without their gaps; each of those given has one."""
-        X = interpolate(X, mask)
-        tokens, unknown = self._encode(X), self._unknown_tokens(mask)
-        draw = functools.partial(self._generate, generator=generator)
-        draws = [
-            self._apply_in_chunks(draw, tokens, unknown, classes)
-            for _ in range(n_candidates)
-        ]
-        fillings = np.stack([self.tokenizer_.decode(draw.numpy()) for draw in draws])
-        return self._join(X, mask, closest(X, mask, fillings))
