@@ -1,6 +1,7 @@
 """What the estimators share: parameters, training, scaling, inference."""
 
 import math
+import os
 from numbers import Integral, Real
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from sktsrep._checkpoint import Checkpoint, identity
 from sktsrep._device import (
     apply_in_chunks,
     as_series,
@@ -42,6 +44,9 @@ __all__ = [
 
 # Epochs without a lower validation loss that early_stopping=True waits for.
 _PATIENCE = 10
+
+# Parameters that do not change what is trained. A tokenizer is told by its tokens.
+_NOT_IDENTITY = {"callbacks", "checkpoint", "device", "tokenizer", "verbose"}
 
 # Series that are prepared at once: temporary copies of all take many times their space.
 SERIES_AT_ONCE = 1024
@@ -81,6 +86,7 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
         "random_state": ["random_state"],
         "verbose": ["verbose"],
         "callbacks": [list, None],
+        "checkpoint": [str, os.PathLike, None],
     }
 
     def __init__(
@@ -98,6 +104,7 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
         random_state=None,
         verbose=0,
         callbacks=None,
+        checkpoint=None,
     ):
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -111,6 +118,7 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -121,6 +129,11 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
     def _validate_params(self):
         super()._validate_params()
         check_callbacks(self.callbacks)
+        if self.checkpoint is not None and not isinstance(self.random_state, Integral):
+            raise ValueError(
+                "checkpoint needs a random_state that is an int, got "
+                f"{self.random_state!r} instead."
+            )
 
     # ------------------------------------------------------------------ training
 
@@ -170,6 +183,7 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
         open_context = subcontext or self._init_callback_context
         context = open_context(max_subtasks=n_epochs)
         context.call_on_fit_task_begin(estimator=self)
+        checkpoint = self._open_checkpoint(tensors, lengths, held_out)
         self.net_, self._history = train(
             make_network,
             tensors,
@@ -188,10 +202,20 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
             progress=FitProgress(self, context),
             callbacks=[*(self.callbacks or []), *callbacks],
             keep_interrupted=not is_nested_fit(),
+            checkpoint=checkpoint,
         )
         self.n_iter_ = len(next(iter(self._history.values()), ()))
         self.n_threads_ = torch.get_num_threads()
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes={})
+
+    def _open_checkpoint(self, tensors, *facts):
+        """Checkpoint of this estimator's training on these data; None without."""
+        if self.checkpoint is None:
+            return None
+        params = self.get_params(deep=False)
+        params = {name: params[name] for name in params.keys() - _NOT_IDENTITY}
+        which = identity(type(self).__name__, sorted(params.items()), *tensors, *facts)
+        return Checkpoint(self.checkpoint, which, tensors[0].device)
 
     # ---------------------------------------------------------------- prediction
 

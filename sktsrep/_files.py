@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktsrep._plain import from_plain, to_plain
 
-__all__ = ["read", "write"]
+__all__ = ["read", "write", "write_atomically"]
 
 # Goes up when older versions of the package cannot read what this one writes.
 FORMAT_VERSION = 1
@@ -40,7 +40,11 @@ def write(estimator, path, versions):
         **versions,
     }
     metadata["digest"] = _digest(metadata, arrays)
-    data = save_arrays(arrays, metadata)
+    write_atomically(path, save_arrays(arrays, metadata))
+
+
+def write_atomically(path, data):
+    """Write bytes to a file that is the old one until the new one is complete."""
     path = os.path.realpath(path)
     temporary = f"{path}.{secrets.token_hex(4)}.tmp"
     try:

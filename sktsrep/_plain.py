@@ -9,6 +9,7 @@ import functools
 import math
 from collections.abc import Sized
 from importlib import import_module
+from pathlib import PurePath
 
 import numpy as np
 import torch
@@ -162,6 +163,8 @@ def _plain_array(array, where):
 
 def _plain_object(value, where):
     kind = type(value)
+    if isinstance(value, PurePath):
+        return str(value)
     if kind is torch.device:
         return {"device": str(value)}
     if _is_in(value, _FUNCTIONS):

@@ -71,6 +71,7 @@ class SpectralEstimator(
         random_state=None,
         verbose=0,
         callbacks=None,
+        checkpoint=None,
     ):
         super().__init__(
             max_epochs=max_epochs,
@@ -85,6 +86,7 @@ class SpectralEstimator(
             random_state=random_state,
             verbose=verbose,
             callbacks=callbacks,
+            checkpoint=checkpoint,
         )
         self.n_fft = n_fft
         self.hop_length = hop_length

@@ -348,6 +348,103 @@ class FitProgress(Callback):
             raise KeyboardInterrupt  # skorch's way to end training between epochs
 
 
+class Resume(Callback):
+    """Write the state of a training after its epochs, and go on from there.
+
+    It comes last, so that the state is that after all other callbacks.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint or None
+        The file; None does nothing.
+    """
+
+    def __init__(self, checkpoint):
+        self.checkpoint = checkpoint
+        self.state_ = None if checkpoint is None else checkpoint.read()
+
+    def n_epochs_left(self, net):
+        """Epochs that are still to be trained; none after early stopping."""
+        if self.state_ is None:
+            return net.max_epochs
+        is_finished = self.state_["is_finished"]
+        return 0 if is_finished else net.max_epochs - len(self.state_["history"])
+
+    def on_train_begin(self, net, **kwargs):
+        if self.state_ is None:
+            return
+        state, self.state_ = self.state_, None
+        with torch.no_grad():
+            for name, tensor in _tensors(net.module_).items():
+                tensor.copy_(state["tensors"][name])
+        for name, parameter in net.module_.named_parameters():
+            parameter.requires_grad_(name in state["trainable"])
+        for name, n_steps in state["counts"].items():
+            net.module_.get_submodule(name).n_steps = n_steps
+        net.optimizer_.load_state_dict(state["optimizer"])
+        net.history.extend(state["history"])
+        net.n_steps_, net.best_ = state["n_steps"], state["best"]
+        callbacks = dict(net.callbacks_)
+        callbacks["schedule"].lr_scheduler_.load_state_dict(state["schedule"])
+        if "early_stopping" in callbacks:
+            vars(callbacks["early_stopping"]).update(state["early_stopping"])
+        _set_random_state(state["random"], torch.device(net.device))
+
+    def on_epoch_end(self, net, **kwargs):
+        if self.checkpoint is not None and self.checkpoint.is_due:
+            self._write(net)
+
+    def on_train_end(self, net, **kwargs):
+        # Ctrl-C leaves an epoch unfinished.
+        if self.checkpoint is not None and _n_finished(net) == len(net.history):
+            self._write(net, is_finished=True)
+
+    def _write(self, net, is_finished=False):
+        callbacks = dict(net.callbacks_)
+        stopping = callbacks.get("early_stopping")
+        names = ("misses_", "dynamic_threshold_", "best_epoch_", "best_model_weights_")
+        self.checkpoint.write(
+            {
+                "is_finished": is_finished,
+                "tensors": _tensors(net.module_),
+                "trainable": [
+                    name
+                    for name, parameter in net.module_.named_parameters()
+                    if parameter.requires_grad
+                ],
+                "counts": {
+                    name: module.n_steps
+                    for name, module in net.module_.named_modules()
+                    if hasattr(module, "n_steps")
+                },
+                "optimizer": net.optimizer_.state_dict(),
+                "schedule": callbacks["schedule"].lr_scheduler_.state_dict(),
+                "early_stopping": stopping and {n: getattr(stopping, n) for n in names},
+                "history": list(net.history),
+                "n_steps": net.n_steps_,
+                "best": net.best_,
+                "random": _random_state(torch.device(net.device)),
+            }
+        )
+
+
+def _tensors(network):
+    """Parameters and buffers by name, also those that pickles leave out."""
+    return {**dict(network.named_parameters()), **dict(network.named_buffers())}
+
+
+def _random_state(device):
+    on_device = None if device.type == "cpu" else torch.cuda.get_rng_state(device)
+    return torch.get_rng_state(), on_device
+
+
+def _set_random_state(state, device):
+    host, on_device = state
+    torch.set_rng_state(host.cpu())
+    if on_device is not None:
+        torch.cuda.set_rng_state(on_device.cpu(), device)
+
+
 def check_callbacks(callbacks):
     """Raise TypeError unless all callbacks are skorch's."""
     for item in callbacks or []:
@@ -427,6 +524,7 @@ def train(
     progress=None,
     callbacks=(),
     keep_interrupted=True,
+    checkpoint=None,
 ):
     """Train a network.
 
@@ -464,6 +562,8 @@ def train(
         Others.
     keep_interrupted : bool
         Whether Ctrl-C after the first epoch keeps what is trained, with a warning.
+    checkpoint : Checkpoint or None
+        Where the training begins, and where its state is written.
 
     Returns
     -------
@@ -485,6 +585,7 @@ def train(
         training, validation = _split(Rows(*tensors, lengths=lengths), held_out)
         n_steps = n_epochs * math.ceil(len(training) / batch_size)
         network = make_network()
+        resume = Resume(checkpoint)
         net = SeriesNet(
             network,
             amp=amp,
@@ -502,7 +603,11 @@ def train(
             iterator_train__shuffle=True,
             iterator_valid=DeviceBatches,
             train_split=None if validation is None else predefined_split(validation),
-            callbacks=[*_callbacks(n_steps, patience, progress), *callbacks],
+            callbacks=[
+                *_callbacks(n_steps, patience, progress),
+                *callbacks,
+                ("resume", resume),
+            ],
             device=str(device),
             verbose=verbose,
         )
@@ -510,7 +615,7 @@ def train(
         net.initialize()
         network.start(training.typical())
         if n_epochs:
-            _fit_epochs(net, training, keep_interrupted)
+            _fit_epochs(net, training, resume.n_epochs_left(net), keep_interrupted)
         _check_finite(net, training)
     history = _history_columns(net)
     net.trim()
@@ -518,10 +623,10 @@ def train(
     return net, history
 
 
-def _fit_epochs(net, training, keep_interrupted):
-    """Run all epochs; finished work is kept when something fails after it."""
+def _fit_epochs(net, training, n_epochs, keep_interrupted):
+    """Run epochs; finished work is kept when something fails after it."""
     try:
-        net.partial_fit(training)
+        net.partial_fit(training, epochs=n_epochs)
     except Exception as error:
         if _n_finished(net) < net.max_epochs:
             raise

@@ -87,6 +87,11 @@ class SSLEncoder(SpectralEstimator):
         Whether to print a line per epoch.
     callbacks : list of skorch callbacks, default=None
         Called during training. Scikit-learn's go to ``set_callbacks``.
+    checkpoint : str or path-like, default=None
+        File that has the state of the training after every epoch, or after every second
+        where epochs are shorter. A fit with the same data and parameters goes on from
+        it, and ends with the same bits as one that was never stopped; with others it
+        raises. Needs a ``random_state`` that is an int. It stays after the fit.
 
     Attributes
     ----------
@@ -161,6 +166,7 @@ class SSLEncoder(SpectralEstimator):
         random_state=None,
         verbose=0,
         callbacks=None,
+        checkpoint=None,
     ):
         super().__init__(
             n_fft=n_fft,
@@ -180,6 +186,7 @@ class SSLEncoder(SpectralEstimator):
             random_state=random_state,
             verbose=verbose,
             callbacks=callbacks,
+            checkpoint=checkpoint,
         )
         self.ssl = ssl
         self.level = level

@@ -58,6 +58,11 @@ class FCNClassifier(
         Whether to print a line per epoch.
     callbacks : list of skorch callbacks, default=None
         Called during training. Scikit-learn's go to ``set_callbacks``.
+    checkpoint : str or path-like, default=None
+        File that has the state of the training after every epoch, or after every second
+        where epochs are shorter. A fit with the same data and parameters goes on from
+        it, and ends with the same bits as one that was never stopped; with others it
+        raises. Needs a ``random_state`` that is an int. It stays after the fit.
 
     Attributes
     ----------

@@ -397,6 +397,7 @@ TRAINING_PARAMETERS = [
     "random_state",
     "verbose",
     "callbacks",
+    "checkpoint",
 ]
 
 

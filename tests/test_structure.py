@@ -38,10 +38,12 @@ MAY_IMPORT = {
     "_device": {"_config", "_warnings"},
     "_gaps": {"_device", "functional"},
     "_holdout": set(),
+    "_checkpoint": {"_files"},
     "_training": {"_device", "_gaps", "_plain", "_warnings", "nn"},
     "_fit": {"_device", "_warnings"},
     "_base": ENGINE
     | {
+        "_checkpoint",
         "_fit",
         "_gaps",
         "_holdout",

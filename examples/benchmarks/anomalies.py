@@ -23,6 +23,7 @@ so it is safe to stop.
 
 import argparse
 import copy
+import itertools
 import time
 from pathlib import Path
 
@@ -237,21 +238,16 @@ def runs(arguments):
     done = {
         (row["dataset"], row["seed"], row["method"]) for row in read_rows(arguments.out)
     }
+    chosen = tuple(arguments.datasets or [""])  # every name begins with an empty one
     for path in sorted((arguments.data / arguments.archive).glob("*.npz")):
-        is_chosen = not arguments.datasets or path.stem.startswith(
-            tuple(arguments.datasets)
-        )
         x, train_end, labels = load(path)
-        if not is_chosen or not labels[train_end:].any():
+        if not path.stem.startswith(chosen) or not labels[train_end:].any():
             continue
-        for seed in arguments.seeds:
-            for method in arguments.methods:
-                # The matrix profile is one of a single channel.
-                is_lacking = method == "matrix profile" and (
-                    stumpy is None or x.ndim > 1
-                )
-                if not is_lacking and (path.stem, seed, method) not in done:
-                    yield path, seed, method
+        for seed, method in itertools.product(arguments.seeds, arguments.methods):
+            # The matrix profile is that of a single channel.
+            is_out = method == "matrix profile" and (stumpy is None or x.ndim > 1)
+            if not is_out and (path.stem, seed, method) not in done:
+                yield path, seed, method
 
 
 def run(arguments):

@@ -76,6 +76,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         random_state=None,
         verbose=0,
         callbacks=None,
+        checkpoint=None,
     ):
         super().__init__(
             max_epochs=max_epochs,
@@ -90,6 +91,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
             random_state=random_state,
             verbose=verbose,
             callbacks=callbacks,
+            checkpoint=checkpoint,
         )
         self.tokenizer = tokenizer
         self.n_codes = n_codes
