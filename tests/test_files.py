@@ -718,7 +718,7 @@ def test_a_pipeline_with_a_probe_goes_through_skops(encoder):
     dumped = skops.dumps(pipeline)
     untrusted = skops.get_untrusted_types(data=dumped)
     assert set(untrusted) == {
-        "sktsrep._training.SeriesNet",
+        "sktsrep._training.net.SeriesNet",
         "sktsrep.encoders.SSLEncoder",
     }
     opened = skops.loads(dumped, trusted=untrusted)
@@ -736,7 +736,7 @@ def test_mlflow_keeps_a_pipeline(encoder, tmp_path):
         tmp_path / "model",
         serialization_format="skops",
         skops_trusted_types=[
-            "sktsrep._training.SeriesNet",
+            "sktsrep._training.net.SeriesNet",
             "sktsrep.encoders.SSLEncoder",
         ],
     )

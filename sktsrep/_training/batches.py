@@ -1,0 +1,99 @@
+"""Batches of training data that live on the device."""
+
+import math
+
+import torch
+from torch.utils.data import Dataset
+
+from sktsrep._gaps import longer_half
+
+__all__ = ["DeviceBatches", "Rows"]
+
+# Series that a network starts from.
+_MOST_TYPICAL = 2**14
+
+# Share by which lengths may seem larger when series of similar length are put together.
+_LENGTH_JITTER = 0.25
+
+
+class DeviceBatches:
+    """Batches of a tensor data set, selected on the data's own device.
+
+    Rows are spread evenly, so that no last batch is much smaller than the others. A
+    lone row is taken twice, because batch statistics need two. Series of unequal length
+    come with others of about their length, all cut to one length.
+    """
+
+    def __init__(self, dataset, batch_size, shuffle=False):
+        self.dataset = dataset
+        self.n_batches = math.ceil(len(dataset) / batch_size)
+        self.shuffle = shuffle
+
+    def __len__(self):
+        return self.n_batches
+
+    def __iter__(self):
+        tensors, lengths = self.dataset.tensors, self.dataset.lengths
+        for rows in self._batches():
+            if len(rows) == 1:
+                rows = rows.repeat(2)
+            series, *others = (tensor[rows] for tensor in tensors)
+            if lengths is not None:
+                series = self._cut(series, lengths[rows])
+            yield (series, *others), None
+
+    def _batches(self):
+        rows, lengths = self.dataset.rows, self.dataset.lengths
+        if lengths is None:
+            if self.shuffle:
+                rows = rows[torch.randperm(len(rows), device=rows.device)]
+            return rows.tensor_split(self.n_batches)
+        keys = lengths[rows].float()
+        if self.shuffle:  # other companions at every pass
+            keys = keys * (1 + _LENGTH_JITTER * torch.rand_like(keys))
+        order = keys.argsort(stable=True)
+        batches = rows[order].tensor_split(self.n_batches)
+        if self.shuffle:
+            batches = [batches[i] for i in torch.randperm(self.n_batches).tolist()]
+        return batches
+
+    def _cut(self, series, lengths):
+        """Cut series to their median length; shorter ones end with their last value."""
+        length = lengths.median()
+        room = (lengths - length).clamp(min=0)
+        share = torch.rand(len(room), device=room.device) if self.shuffle else 0.0
+        start = (share * (room + 1)).long().clamp(max=room)
+        times = start.unsqueeze(1) + torch.arange(length, device=room.device)
+        times = times.unsqueeze(1).expand(-1, series.shape[1], -1)
+        return series.gather(2, times)
+
+
+class Rows(Dataset):
+    """Some rows of tensors, whose series may have unequal lengths.
+
+    The tensors are those of all rows: selecting would copy what may be large.
+    """
+
+    def __init__(self, *tensors, lengths=None, rows=None):
+        first = tensors[0]
+        self.tensors = tensors
+        self.lengths = lengths
+        self.rows = torch.arange(len(first), device=first.device)
+        self.rows = self.rows if rows is None else rows
+
+    def __len__(self):
+        return len(self.rows)
+
+    def where(self, chosen):
+        """Choose rows by a mask."""
+        return Rows(*self.tensors, lengths=self.lengths, rows=self.rows[chosen])
+
+    def typical(self):
+        """Series of one length: of unequal ones the longer half, cut.
+
+        They are all, or many that are evenly spaced.
+        """
+        step = math.ceil(len(self) / _MOST_TYPICAL)
+        rows = self.rows[::step]
+        lengths = None if self.lengths is None else self.lengths[rows]
+        return longer_half(self.tensors[0][rows], lengths)
