@@ -3,10 +3,13 @@
 import functools
 from numbers import Integral
 
+import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import _safe_indexing, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from sktsrep._base import SERIES_AT_ONCE, TorchEstimator
 from sktsrep._device import as_series, resolve_device, to_device, to_tensor
@@ -202,9 +205,13 @@ class SpectralEstimator(
         self._shared_mean = self._shared_deviation = None
         if X.ndim == 4 or lengths is not None:
             return
-        chunks = (as_series(x).double() for x in self._tensor_chunks(X))
-        moments = [(x.mean(dim=2), x.std(dim=2, correction=0)) for x in chunks]
-        means, deviations = map(torch.cat, zip(*moments, strict=True))
+        n_channels = 1 if X.ndim == 2 else X.shape[1]
+        # One array from the start: small ones between chunks keep memory in pieces.
+        means, deviations = torch.empty(2, len(X), n_channels, dtype=torch.float64)
+        for i, x in enumerate(self._tensor_chunks(X)):
+            x = as_series(x).double()
+            rows = slice(i * SERIES_AT_ONCE, (i + 1) * SERIES_AT_ONCE)
+            means[rows], deviations[rows] = x.mean(dim=2), x.std(dim=2, correction=0)
         usual = deviations.mean(dim=0)
         if (usual <= 0).any():
             return
@@ -281,6 +288,35 @@ class SpectralEstimator(
         """As :meth:`_apply` for unchecked ``X``, whose float dtype is kept."""
         X = self._check(X)
         return self._apply(function, X, dtype=getattr(torch, X.dtype.name))
+
+    def transform_batches(self, batches):
+        """Transform parts of data that are too large for memory, one at a time.
+
+        Parameters
+        ----------
+        batches : iterable of array-like
+            Parts, each of them as for :meth:`transform`.
+
+        Returns
+        -------
+        iterator of ndarray
+            What :meth:`transform` gives for every part.
+        """
+        check_is_fitted(self)
+        return map(self.transform, batches)
+
+    def _transform_into(self, X, out):
+        """As :meth:`transform`, a part at a time, into an array."""
+        check_is_fitted(self)
+        shape = (_num_samples(X), self._n_features_out)
+        if getattr(out, "shape", None) != shape:
+            raise ValueError(
+                f"out must be an array of shape {shape}, got "
+                f"{getattr(out, 'shape', type(out).__name__)} instead."
+            )
+        for rows in gen_batches(len(out), SERIES_AT_ONCE):
+            out[rows] = np.asarray(self.transform(_safe_indexing(X, rows)))
+        return out
 
     def _warn_if_collapsed(self):
         """Warn when the embeddings have become the same for all series."""

@@ -276,7 +276,7 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
     def _n_features_out(self):
         return self._module.latent_dim
 
-    def transform(self, X):
+    def transform(self, X, out=None):
         """Compute the means of the posterior.
 
         Parameters
@@ -284,12 +284,17 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         X : array-like of the shape that ``fit`` saw, or list of arrays
             Series or spectrograms. Series in a list may be shorter than those of
             ``fit``.
+        out : array of shape (n_samples, n_features), default=None
+            Where to write them, such as a memory map; ``X`` may be one, too. Neither
+            then is in memory as a whole.
 
         Returns
         -------
         ndarray of shape (n_samples, latent_dim)
             In the float dtype of ``X``.
         """
+        if out is not None:
+            return self._transform_into(X, out)
         return self._embed(lambda x: self._module.encode(x)[0], X)
 
     def inverse_transform(self, X):

@@ -234,17 +234,22 @@ class SSLEncoder(SpectralEstimator):
             return encoder.n_latent_features
         return encoder.n_features
 
-    def transform(self, X):
+    def transform(self, X, out=None):
         """Compute embeddings of series.
 
         Parameters
         ----------
         X : array-like of the shape that ``fit`` saw, or list of arrays
             Series or spectrograms. Series in a list may have any length.
+        out : array of shape (n_samples, n_features), default=None
+            Where to write them, such as a memory map; ``X`` may be one, too. Neither
+            then is in memory as a whole.
 
         Returns
         -------
         ndarray of shape (n_samples, n_features)
             In the float dtype of ``X``.
         """
+        if out is not None:
+            return self._transform_into(X, out)
         return self._embed(lambda x: self._module.embed(x, self.level), X)

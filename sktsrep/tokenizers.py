@@ -437,19 +437,24 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
             return encoder.n_features + n_features
         return n_features
 
-    def transform(self, X):
+    def transform(self, X, out=None):
         """Compute embeddings or tokens of series, as ``output`` says.
 
         Parameters
         ----------
         X : array-like of the shape that ``fit`` saw, or list of arrays
             Series or spectrograms. Series in a list may have any length.
+        out : array of shape (n_samples, n_features), default=None
+            Where to write them, such as a memory map; ``X`` may be one, too. Neither
+            then is in memory as a whole.
 
         Returns
         -------
         ndarray of shape (n_samples, n_features) or (n_samples, n_tokens)
             Embeddings in the float dtype of ``X``, or tokens (int64).
         """
+        if out is not None:
+            return self._transform_into(X, out)
         if self.output == "tokens":
             return self.encode(X)
         X = self._check(X)

@@ -31,7 +31,7 @@ from common import append_row, read_rows
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 
-from sktsrep import GaussianImputer, MaskGITSampler
+from sktsrep import GaussianImputer, MaskGITSampler, SSLVQTokenizer
 from sktsrep.recordings import Windows
 
 try:
@@ -145,7 +145,9 @@ def sampler(train, validation, seed, n_draws):
 def fitted_sampler(seed, content):
     """Fit both stages once for both rows, on every second window."""
     train = np.frombuffer(content, np.float32).reshape(-1, 7, LENGTH)
-    return MaskGITSampler(random_state=seed, device="cpu").fit(train[::2])
+    tokenizer = SSLVQTokenizer(random_state=seed, device="cpu")
+    sampler = MaskGITSampler(tokenizer, random_state=seed, device="cpu")
+    return sampler.fit(train[::2])
 
 
 def saits(train, validation, seed):

@@ -6,11 +6,12 @@ from numbers import Integral, Real
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from sktsrep._base import ScoreSamplesMixin, TorchEstimator
-from sktsrep._device import resolve_device, to_device
+from sktsrep._device import random_seed, resolve_device, to_device
 from sktsrep._fit import fitted_copy, training_fit
 from sktsrep._gaps import (
     by_length,
@@ -183,6 +184,13 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         """Tokens of the training data, encoded once; fits the tokenizer."""
         if self.tokenizer is None:
             self.tokenizer_ = None
+            if len(self.sample_shape_) > 1:
+                raise ValueError(
+                    f"Without a tokenizer, {type(self).__name__} is fitted on tokens "
+                    f"(n_samples, n_tokens), got X with {len(self.sample_shape_) + 1} "
+                    "axes instead. For series give a tokenizer, such as "
+                    "SSLVQTokenizer()."
+                )
             tokens = validate_tokens(X, None, self.n_codes)
             self.n_codes_ = self.n_codes or int(tokens.max()) + 1
             return tokens
@@ -284,6 +292,38 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
             return self.tokenizer_.decode(tokens)
         series = self.tokenizer_.decode(tokens, lengths)
         return pad_ends(series, self.sample_shape_[-1])
+
+    def sample_batches(self, n_samples, batch_size=1024, *, y=None, random_state=None):
+        """Draw new series, a part at a time.
+
+        Parameters
+        ----------
+        n_samples : int
+            How many in all.
+        batch_size : int, default=1024
+            Series per part; the last part may have fewer.
+        y, random_state
+            As in :meth:`sample`.
+
+        Returns
+        -------
+        iterator of ndarray
+            Parts. They do not depend on how many follow, but on ``batch_size``.
+        """
+        check_positive_int(n_samples, "n_samples")
+        check_positive_int(batch_size, "batch_size")
+        self._given_classes(n_samples, y)  # raises now, not later
+        labels = None if y is None else np.broadcast_to(y, n_samples)
+        random_state = self.random_state if random_state is None else random_state
+        rng = np.random.RandomState(random_seed(random_state))
+        return (
+            self.sample(
+                rows.stop - rows.start,
+                y=None if labels is None else labels[rows],
+                random_state=rng,
+            )
+            for rows in gen_batches(n_samples, batch_size)
+        )
 
     def sample_tokens(self, n_samples=1, y=None, random_state=None):
         """Draw the tokens of new series.
