@@ -3,6 +3,7 @@
 from importlib import import_module
 from importlib.metadata import version
 
+from sktsrep._blocks import block_function
 from sktsrep._config import config_context
 from sktsrep._versions import load
 from sktsrep.anomaly import AnomalyDetector
@@ -30,6 +31,7 @@ __all__ = [
     "STFTTransformer",
     "WindowKFold",
     "Windows",
+    "block_function",
     "config_context",
     "load",
 ]

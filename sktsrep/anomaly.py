@@ -2,8 +2,6 @@
 
 import copy
 import functools
-import math
-from hashlib import blake2b
 from numbers import Integral, Real
 
 import numpy as np
@@ -11,14 +9,21 @@ import pandas as pd
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.frozen import FrozenEstimator
-from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from sktsrep._calibration import _TailProbability
 from sktsrep._device import random_seed
 from sktsrep._fit import fitted_copy, training_fit
-from sktsrep._holdout import held_out_rows, n_held_out, windows_overlap
+from sktsrep._holdout import held_out_rows, n_held_out
+from sktsrep._neighbors import (
+    count_overlapping,
+    mean_distances,
+    quiet_deviation,
+    series_keys,
+    z_normalized,
+)
 from sktsrep._validation import check_n_axes, validate_series
 from sktsrep._versions import VersionedMixin
 from sktsrep.tokenizers import SSLVQTokenizer
@@ -31,24 +36,16 @@ _HELD_OUT_FROM = 200
 # With contamination="auto", the share of training series that are taken as outliers.
 _RARE = 0.01
 
-# Usual values are mapped by their quantiles, unusual ones by an exponential tail.
-_TAIL = 0.1
-_QUANTILES = np.linspace(0, 1 - _TAIL, 91)
-
-# A tail is no steeper than one nat per this much.
-_LEAST_SCALE = 1e-2
-
-# Logarithms start at this share of the mean value.
-_LEAST_VALUE = 1e-3
-
 # Errors of timepoints are averaged over this share of a series on either side: single
 # errors are large by chance, anomalies last.
 _NEARBY = 1 / 16
 
-# Series whose distances are refined at once.
+# Series that are compared with training series at once.
 _SERIES_AT_ONCE = 256
 
-_COMPONENTS = ("reconstruction", "likelihood", "neighbors")
+# Those that are distances compare with the training series, and are one per series.
+_DISTANCES = ("neighbors", "shape")
+_COMPONENTS = ("reconstruction", "likelihood", *_DISTANCES)
 
 
 class AnomalyDetector(
@@ -56,10 +53,11 @@ class AnomalyDetector(
 ):
     """Outlier detector of series and of their timepoints.
 
-    Up to three components tell how unusual a series is: how badly it is reconstructed,
-    how improbable its tokens are, and how far its embedding is from those of training
-    series [1]_ [2]_. Each one is turned into a log probability that training series are
-    as unusual. The score is the mean of these.
+    Up to four components tell how unusual a series is: how badly it is reconstructed,
+    how improbable its tokens are, how far its embedding is from those of training
+    series [1]_ [2]_, and how far its shape is from theirs [3]_. Each one is turned into
+    a log probability that training series are as unusual. The score is the mean of
+    these.
 
     Parameters
     ----------
@@ -69,19 +67,22 @@ class AnomalyDetector(
         sampler with a tokenizer, or any other that transforms series into features. It
         is cloned and fitted. A fitted one in a :class:`~sklearn.frozen.FrozenEstimator`
         is used as it is.
-    scores : {"auto", "reconstruction", "likelihood", "neighbors"} or list of those, \
-            default="auto"
+    scores : {"auto", "reconstruction", "likelihood", "neighbors", "shape"} or list of \
+            those, default="auto"
         Components.
 
         - "reconstruction": squared error, from tokenizers and VAEs;
         - "likelihood": negative log-likelihood of the tokens, from samplers, which take
           the other two from their tokenizer;
         - "neighbors": mean distance of the standardized embedding to the nearest ones
-          of the training series.
+          of the training series;
+        - "shape": the same for the series themselves. Every channel has mean 0 and
+          deviation 1 within a series, so level and size do not count. It needs nothing
+          of the estimator.
 
-        "auto" is all that the estimator offers.
+        "auto" is "shape" and all that the estimator offers.
     n_neighbors : int, default=3
-        How many neighbors.
+        How many neighbors, for "neighbors" and "shape".
     metric : {"cosine", "euclidean"}, default="cosine"
         Distance of standardized embeddings. "cosine" compares their directions; a few
         features, such as a VAE's, need "euclidean".
@@ -129,11 +130,18 @@ class AnomalyDetector(
     recording that overlap it, so training series can be scored, too. Windows are told
     by their order: each one begins with what the one before ends with.
 
+    For "shape", a channel whose deviation is less than a tenth of the mean deviation
+    within training series is divided by this tenth, so that noise in quiet series does
+    not pass for a shape. Straight lines bridge gaps, and the last value is held after
+    the end of a series. Training series are kept, which takes their size in memory.
+
     References
     ----------
     .. [1] Lee, Malacarne, Aune 2024, "Explainable time series anomaly detection using
        masked latent generative modeling", arXiv 2311.12550.
     .. [2] "PaAno", ICLR 2026, arXiv 2602.01359.
+    .. [3] Yeh, Zhu, Ulanova, Begum, Ding, Dau, Silva, Mueen, Keogh 2016, "Matrix
+       profile I: all pairs similarity joins for time series", ICDM.
 
     Examples
     --------
@@ -227,8 +235,7 @@ class AnomalyDetector(
             estimator, kept, self.random_state, context.subcontext("estimator")
         )
         self.scores_ = self._components()
-        if "neighbors" in self.scores_:
-            self._fit_neighbors(series)
+        self._fit_memory(series)
         values = self._all_unusual(series)
         self._fit_calibration(values, held_out)
         self.offset_ = self._threshold(self._score_series(values))
@@ -259,6 +266,7 @@ class AnomalyDetector(
             "reconstruction": hasattr(autoencoder, "score_timepoints"),
             "likelihood": autoencoder is not self.estimator_,
             "neighbors": hasattr(autoencoder, "transform"),
+            "shape": True,
         }
         offered = [name for name in _COMPONENTS if offered[name]]
         scores = self.scores
@@ -266,7 +274,7 @@ class AnomalyDetector(
             scores = offered if scores == "auto" else [scores]
         if not len(scores) or not set(scores) <= set(offered):
             raise ValueError(
-                f"scores must be 'auto' or some of {offered or 'none'}, which is what "
+                f"scores must be 'auto' or some of {offered}, which is what "
                 f"{type(self.estimator_).__name__} offers, got {self.scores!r} instead."
             )
         return tuple(name for name in offered if name in scores)
@@ -277,8 +285,20 @@ class AnomalyDetector(
         tokenizer = getattr(self.estimator_, "tokenizer_", None)
         return self.estimator_ if tokenizer is None else tokenizer
 
-    def _fit_neighbors(self, X):
-        """Learn the embeddings of the training series, and which of them overlap."""
+    def _fit_memory(self, X):
+        """Learn what series are compared to, and which of these overlap."""
+        if "neighbors" in self.scores_:
+            self._fit_embedder(X)
+        if "shape" in self.scores_:
+            self._least_deviation = quiet_deviation(X)
+        names = [name for name in self.scores_ if name in _DISTANCES]
+        self._memory = {name: self._vectors(name, X) for name in names}
+        if names:
+            self._rows = {key: row for row, key in enumerate(series_keys(X))}
+            self._n_overlapping = count_overlapping(X, self.n_neighbors)
+
+    def _fit_embedder(self, X):
+        """Learn how to standardize embeddings."""
         self._embedder = copy.deepcopy(self._autoencoder)
         if getattr(self._embedder, "output", None) == "tokens":
             self._embedder.set_params(output="embeddings")
@@ -287,23 +307,12 @@ class AnomalyDetector(
         varies = deviation > 1e-6 * np.abs(embeddings).max(axis=0)
         weight = np.where(varies, 1 / np.where(varies, deviation, 1), 0)
         self._scaling = mean, weight, self.metric == "cosine"
-        self._embeddings = self._embed(X)
-        self._rows = {_key(x): row for row, x in enumerate(X)}
-        self._n_overlapping = self._count_overlapping(X)
-
-    def _count_overlapping(self, X):
-        """How many rows on, windows no longer overlap; 1 if they are none."""
-        n_rows = 1
-        while len(X) > 2 * n_rows and windows_overlap(X[::n_rows]):
-            n_rows += 1
-        # Some neighbors must be left for each.
-        return max(1, min(n_rows, (len(X) + 1 - self.n_neighbors) // 2))
 
     def _fit_calibration(self, unusual, held_out):
         """Learn how components are distributed, over series and over timepoints."""
         self._of_series, self._of_timepoints = {}, {}
         for name, values in unusual.items():
-            if len(held_out) and name != "neighbors":
+            if len(held_out) and name not in _DISTANCES:
                 values = values[held_out]
             make = functools.partial(_TailProbability, logarithmic=name != "likelihood")
             self._of_series[name] = make(np.nanmean(values, axis=1))
@@ -317,8 +326,8 @@ class AnomalyDetector(
 
     def _unusual(self, name, X):
         """Values of a component, high where unusual: (n_samples, time or 1)."""
-        if name == "neighbors":
-            return self._distances(X)[:, None]
+        if name in _DISTANCES:
+            return self._distances(name, X)[:, None]
         part = self.estimator_ if name == "likelihood" else self._autoencoder
         return -part.score_timepoints(_named(X, part))
 
@@ -336,33 +345,28 @@ class AnomalyDetector(
         length = np.sqrt(np.square(embeddings).sum(axis=1, keepdims=True))
         return embeddings / np.where(length > 0, length, 1)
 
-    def _distances(self, X):
-        """Mean distance to the nearest training series but those that overlap."""
-        n_memory = len(self._embeddings)
-        n_nearest = min(self.n_neighbors + 2 * self._n_overlapping, n_memory)
-        own = np.array([self._rows.get(_key(x), -n_memory) for x in X])
-        memory = NearestNeighbors(algorithm="brute").fit(self._embeddings)
-        result = []
-        for rows in gen_batches(len(X), _SERIES_AT_ONCE):
-            z = self._embed(X[rows])
-            nearest = memory.kneighbors(z, n_nearest, return_distance=False)
-            overlaps = np.abs(nearest - own[rows, None]) < self._n_overlapping
-            result.append(self._mean_distance(z, nearest, overlaps))
-        return np.concatenate(result)
+    def _vectors(self, name, X):
+        """Vectors whose distances make up a component."""
+        if name == "shape":
+            return z_normalized(X, self._least_deviation)
+        return self._embed(X)
 
-    def _mean_distance(self, z, nearest, overlaps):
-        """Mean distance to the first rows of the memory that do not overlap."""
-        # One more than needed, because matrix products, which round by the number of
-        # rows, have put them in order.
-        first = np.argsort(overlaps, axis=1, kind="stable")[:, : self.n_neighbors + 1]
-        candidates = np.take_along_axis(nearest, first, axis=1)
-        distances = [_distance(z, self._embeddings[rows]) for rows in candidates.T]
-        distances = np.stack(distances, axis=1)  # (rows, candidates)
-        distances[np.take_along_axis(overlaps, first, axis=1)] = np.inf
-        distances = np.sort(distances, axis=1)[:, : self.n_neighbors]
-        is_neighbor = np.isfinite(distances)
-        total = np.where(is_neighbor, distances, 0).sum(axis=1)
-        return total / np.maximum(is_neighbor.sum(axis=1), 1)
+    def _distances(self, name, X):
+        """Mean distance to the nearest training series but those that overlap."""
+        memory = self._memory[name]
+        own = [self._rows.get(key, -len(memory)) for key in series_keys(X)]
+        return np.concatenate(
+            [
+                mean_distances(
+                    self._vectors(name, X[rows]),
+                    memory,
+                    np.array(own[rows]),
+                    self.n_neighbors,
+                    self._n_overlapping,
+                )
+                for rows in gen_batches(len(X), _SERIES_AT_ONCE)
+            ]
+        )
 
     # -------------------------------------------------------------------- scoring
 
@@ -412,8 +416,8 @@ class AnomalyDetector(
         -------
         ndarray of shape (n_samples, n_timepoints)
             At most 0, low for unusual timepoints: log probability that a usual
-            timepoint is as unusual, mean over the components. The distance of a series
-            to its neighbors counts for all its timepoints. NaN where reconstruction or
+            timepoint is as unusual, mean over the components. The distances of a series
+            to its neighbors count for all its timepoints. NaN where reconstruction or
             likelihood are in use and a series has no value.
         """
         X = self._check(X)
@@ -451,50 +455,6 @@ class AnomalyDetector(
         return np.where(self.decision_function(X) < 0, -1, 1)
 
 
-class _TailProbability:
-    """Log probability that values of a distribution are at least as large.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_values,)
-        Drawn from the distribution.
-    logarithmic : bool
-        Whether the tail is exponential in the logarithm of (non-negative) values.
-
-    Examples
-    --------
-    >>> values = np.random.default_rng(0).exponential(size=10_000)
-    >>> tail = _TailProbability(values, logarithmic=False)
-    >>> tail(np.array([1.0, 10.0])).round(1)
-    array([ -1., -10.])
-    """
-
-    def __init__(self, values, logarithmic):
-        self.least = None
-        if logarithmic:
-            tiny = np.finfo(float).tiny
-            self.least = max(_LEAST_VALUE * float(values.mean()), tiny)
-        values = self._transformed(values)
-        self.knots = np.quantile(values, _QUANTILES)
-        start = self.knots[-1]
-        excess = (
-            (values[values > start] - start).mean() if (values > start).any() else 0
-        )
-        # Few values make a tail by chance too steep: at least as wide as the rest.
-        rest = (start - np.median(values)) / math.log(0.5 / _TAIL)
-        self.scale = max(float(excess), float(rest), _LEAST_SCALE)
-
-    def _transformed(self, values):
-        if self.least is None:
-            return values
-        return np.log(np.maximum(values, self.least))
-
-    def __call__(self, values):
-        values = self._transformed(values)
-        usual = np.interp(values, self.knots, np.log(1 - _QUANTILES))
-        return usual - np.maximum(values - self.knots[-1], 0) / self.scale
-
-
 def _over_time(name, values):
     """Values of a component by timepoint."""
     return _mean_nearby(values) if name == "reconstruction" else values
@@ -513,17 +473,6 @@ def _mean_nearby(values):
     total = sum(padded[:, time] for time in nearby)
     mean = total / np.maximum(sum(known[:, time].astype(int) for time in nearby), 1)
     return np.where(missing, np.nan, mean)
-
-
-def _distance(z, others):
-    """Distance of every row to its own other."""
-    gap = z - others
-    return np.sqrt(np.square(gap, out=gap).sum(axis=1))
-
-
-def _key(x):
-    """What tells a series from others, bit by bit."""
-    return blake2b(np.asarray(x, dtype=np.float64).tobytes(), digest_size=8).hexdigest()
 
 
 def _named(X, estimator):

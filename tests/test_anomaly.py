@@ -7,13 +7,15 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import zscore
 from sklearn.decomposition import PCA
+from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.metrics.pairwise import cosine_distances
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sktsrep import STFTTransformer
+from sktsrep import STFTTransformer, Windows
+from sktsrep._gaps import bridge
 from sktsrep.anomaly import AnomalyDetector, _mean_nearby, _TailProbability
 from sktsrep.quantizers import EMACodebook, ResidualVQ
 from sktsrep.samplers.base import _shares_of_time
@@ -190,7 +192,9 @@ def fitted(sampler):
     return AnomalyDetector(FrozenEstimator(sampler), random_state=0).fit(X)
 
 
-@pytest.mark.parametrize("name", ["reconstruction", "likelihood", "neighbors", "auto"])
+@pytest.mark.parametrize(
+    "name", ["reconstruction", "likelihood", "neighbors", "shape", "auto"]
+)
 @pytest.mark.parametrize("fault", [spike, flat, faster])
 def test_faults_lower_the_score_at_their_place(fitted, sampler, name, fault):
     detector = AnomalyDetector(FrozenEstimator(sampler), scores=name)
@@ -201,7 +205,7 @@ def test_faults_lower_the_score_at_their_place(fitted, sampler, name, fault):
         fault(x)
     lowered = detector.score_samples(faulty) - detector.score_samples(X)
     assert np.median(lowered) < -1
-    if name != "neighbors":
+    if name not in ("neighbors", "shape"):
         before, after = map(detector.score_timepoints, (X, faulty))
         lowered = (after - before).mean(axis=0)
         assert lowered[18:46].mean() < lowered.mean() < 0
@@ -218,7 +222,7 @@ def test_most_series_are_usual_and_faults_are_not(fitted):
 
 def test_components_that_are_off_do_not_matter(sampler):
     X = windows(recording(), 8)
-    names = ("reconstruction", "likelihood", "neighbors")
+    names = ("reconstruction", "likelihood", "neighbors", "shape")
     alone = []
     for name in names:
         detector = AnomalyDetector(FrozenEstimator(sampler), scores=[name]).fit(X)
@@ -236,17 +240,18 @@ def test_components_that_are_off_do_not_matter(sampler):
 
 
 OFFERED = {
-    "tokenizer": (tiny_tokenizer, ("reconstruction", "neighbors")),
+    "tokenizer": (tiny_tokenizer, ("reconstruction", "neighbors", "shape")),
     "tokens": (
         lambda: tiny_tokenizer(output="tokens"),
-        ("reconstruction", "neighbors"),
+        ("reconstruction", "neighbors", "shape"),
     ),
-    "VAE": (tiny_vae, ("reconstruction", "neighbors")),
-    "encoder": (tiny_encoder, ("neighbors",)),
-    "PCA": (lambda: PCA(3), ("neighbors",)),
+    "VAE": (tiny_vae, ("reconstruction", "neighbors", "shape")),
+    "encoder": (tiny_encoder, ("neighbors", "shape")),
+    "PCA": (lambda: PCA(3), ("neighbors", "shape")),
+    "classifier": (lambda: DummyClassifier(), ("shape",)),
     "autoregressive": (
         lambda: tiny_autoregressive(tiny_tokenizer()),
-        ("reconstruction", "likelihood", "neighbors"),
+        ("reconstruction", "likelihood", "neighbors", "shape"),
     ),
 }
 
@@ -256,7 +261,7 @@ def test_components_are_what_the_estimator_offers(case):
     make, names = OFFERED[case]
     X, _ = waves()
     frame = pd.DataFrame(X, columns=[f"t{i}" for i in range(X.shape[1])])
-    frozen = FrozenEstimator(make().fit(frame))
+    frozen = FrozenEstimator(make().fit(frame, np.zeros(len(X))))
     detector = AnomalyDetector(frozen).fit(X)
     assert detector.scores_ == names
     assert np.isfinite(detector.score_samples(X)).all()
@@ -266,32 +271,131 @@ def test_components_are_what_the_estimator_offers(case):
                 AnomalyDetector(frozen, scores=scores).fit(X)
 
 
+def distances_by_hand(Z):
+    """Mean distance to two windows that do not overlap, of windows in order."""
+    gaps = np.linalg.norm(Z[:, None] - Z, axis=2)
+    rows = np.arange(len(Z))
+    gaps[np.abs(rows[:, None] - rows) < 4] = np.inf
+    return np.sort(gaps, axis=1)[:, :2].mean(axis=1)
+
+
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 def test_distances_to_the_nearest_others_by_hand(metric):
-    x = recording(400)
-    X = windows(x, 16)
+    X = windows(recording(400), 16)
     frozen = FrozenEstimator(PCA(5).fit(X))
     detector = AnomalyDetector(frozen, n_neighbors=2, metric=metric).fit(X)
     assert detector._n_overlapping == LENGTH // 16
     Z = PCA(5).fit_transform(X)
     Z = Z / Z.std(axis=0)
-    gaps = np.linalg.norm(Z[:, None] - Z, axis=2)
     if metric == "cosine":
-        gaps = np.sqrt(2 * np.maximum(cosine_distances(Z), 0))
-    rows = np.arange(len(X))
-    gaps[np.abs(rows[:, None] - rows) < 4] = np.inf
-    expected = np.sort(gaps, axis=1)[:, :2].mean(axis=1)
-    np.testing.assert_allclose(detector._distances(X), expected)
-    # What fit has not seen may be compared to all.
-    new = detector._distances(X + 1e-9)
-    assert (new < 0.6 * expected).all()  # one of two is next to nothing
+        Z = Z / np.linalg.norm(Z, axis=1, keepdims=True)
+    shape = zscore(X, axis=1)
+    for name, vectors in (("neighbors", Z), ("shape", shape)):
+        expected = distances_by_hand(vectors)
+        np.testing.assert_allclose(detector._distances(name, X), expected)
+        # What fit has not seen may be compared to all.
+        new = detector._distances(name, X + 1e-9)
+        assert (new < 0.6 * expected).all()  # one of two is next to nothing
 
 
 def test_windows_without_order_overlap_with_themselves_only():
     X, _ = waves()
     detector = AnomalyDetector(FrozenEstimator(PCA(5).fit(X))).fit(X)
     assert detector._n_overlapping == 1
-    assert (detector._distances(X) > 0).all()
+    for name in detector.scores_:
+        assert (detector._distances(name, X) > 0).all()
+
+
+# -------------------------------------------------------------------------------- shape
+
+
+def shape_detector(X, **params):
+    """A detector by shape alone, of an estimator that takes gaps but learns little."""
+    encoder = FrozenEstimator(tiny_encoder(**SHORT).fit(X))
+    return AnomalyDetector(encoder, scores="shape", **params).fit(X)
+
+
+def test_level_and_size_are_no_shape(sampler):
+    X = windows(recording(), 8)
+    new = windows(recording(600, seed=2), 16)
+    moved = [new + 5, 3 * new]
+    for name in ("reconstruction", "likelihood", "neighbors", "shape"):
+        detector = AnomalyDetector(FrozenEstimator(sampler), scores=name).fit(X)
+        lowered = [
+            detector.score_samples(x) - detector.score_samples(new) for x in moved
+        ]
+        if name == "shape":
+            np.testing.assert_allclose(lowered, 0, atol=1e-9)
+        elif name != "likelihood":
+            assert np.median(lowered, axis=1).max() < -0.5
+
+
+def test_quiet_series_have_no_shape():
+    X = windows(recording(), 8)
+    detector = shape_detector(X)
+    noise = np.random.default_rng(0).normal(size=(20, LENGTH))
+    quiet = [np.zeros((20, LENGTH)), 0.1 * np.ones((20, LENGTH)), 1e-3 * noise]
+    distances = np.array([detector._distances("shape", x) for x in quiet])
+    np.testing.assert_allclose(distances, np.sqrt(LENGTH), rtol=0.01)  # from nothing
+    # They are alike, whatever their noise: those in fit make them usual.
+    detector = shape_detector(np.concatenate([X, 1e-3 * noise]))
+    assert (detector._distances("shape", 1e-3 * noise[::-1].copy() + 7) < 0.3).all()
+    constant = shape_detector(np.full((5, LENGTH), 0.1))
+    assert (constant._distances("shape", np.full((2, LENGTH), 0.3)) < 1e-3).all()
+
+
+def test_every_channel_has_its_own_size():
+    X = np.stack([windows(recording(seed=seed), 8) for seed in range(2)], axis=1)
+    sizes = np.array([1e-6, 1e6])[:, None]
+    one, other = (shape_detector(x) for x in (X, X * sizes))
+    np.testing.assert_allclose(
+        one._distances("shape", X), other._distances("shape", X * sizes)
+    )
+    odd = X.copy()
+    for x in odd[:, 0]:
+        faster(x)
+    assert (one.score_samples(odd) < one.score_samples(X) - 1).mean() > 0.9
+
+
+def test_gaps_and_ends_of_shapes_are_bridged():
+    X, _ = waves(n_channels=2)
+    X[:, :, 20:22] = np.nan
+    X[3, 0] = np.nan  # lacks a channel
+    X[5, :, 30:] = np.nan  # is shorter
+    detector = shape_detector(X)
+    bridged = bridge(X, level=0.0)
+    np.testing.assert_array_equal(
+        detector._distances("shape", X)[6:],
+        shape_detector(bridged)._distances("shape", bridged)[6:],
+    )
+    assert (bridged[5, :, 30:] == bridged[5, :, 29:30]).all()
+    assert np.isfinite(detector.score_samples(X)).all()
+    assert np.isfinite(detector.score_timepoints(X)).all()
+    lists = [x[:, : 30 if i == 5 else 50] for i, x in enumerate(X)]
+    np.testing.assert_array_equal(
+        detector.score_samples(lists), detector.score_samples(X)
+    )
+
+
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_a_series_has_the_same_distances_in_every_batch(n_channels):
+    recordings = [recording(seed=seed) for seed in range(n_channels)]
+    cut = Windows(LENGTH, step=8).fit(np.stack(recordings, axis=1))
+    views = cut.transform(np.stack(recordings, axis=1))  # not contiguous
+    detector = AnomalyDetector(tiny_encoder(**SHORT)).fit(views)
+    new = cut.transform(np.stack([r[::-1] for r in recordings], axis=1))
+    for X in (views, new):
+        whole = detector._distances("shape", X)
+        for rows in ([0], [7], range(30, 33), range(100)):
+            part = detector._distances("shape", X[list(rows)])
+            np.testing.assert_array_equal(part, whole[list(rows)])
+            one_by_one = np.concatenate(
+                [detector._distances("shape", X[i : i + 1]) for i in rows]
+            )
+            np.testing.assert_array_equal(one_by_one, whole[list(rows)])
+
+
+# ---------------------------------------------------------------------- what fit learns
 
 
 def test_errors_are_calibrated_with_series_that_were_held_out():

@@ -24,6 +24,7 @@ from sktsrep import STFTTransformer
 from sktsrep.augmentations import gaussian_noise
 from sktsrep.functional import MASK_SCHEDULES
 from sktsrep.plotting import (
+    AnomalyDisplay,
     AugmentationDisplay,
     CodebookDisplay,
     DecodingDisplay,
@@ -777,12 +778,14 @@ def test_bad_axes(i, axes, match):
 def test_displays_of_series_take_the_same_axes():
     names = ["sampling_rate", "time", "channel_names", "unit"]
     for display in (
+        AnomalyDisplay,
         ReconstructionDisplay,
         SamplesDisplay,
         AugmentationDisplay,
         DecodingDisplay,
     ):
-        for make in ("from_arrays", "from_augmentations", "from_estimator", "__init__"):
+        makers = "__init__", "from_arrays", "from_augmentations", "from_estimator"
+        for make in (*makers, "from_scores"):
             if hasattr(display, make):
                 known = list(inspect.signature(getattr(display, make)).parameters)
                 assert known[-4:] == names or "params" in known

@@ -108,6 +108,14 @@ def test_a_value_between_two_gaps_is_a_point():
     np.testing.assert_array_equal(points.get_xydata(), [[0, 1], [2, 3]])
 
 
+@pytest.mark.parametrize(("freq", "n"), [("h", 5), ("min", 7), ("D", 50), ("W", 300)])
+def test_dates_have_a_few_ticks(freq, n):
+    time = pd.date_range("2026-01-01 10:17", periods=n, freq=freq)
+    display = AnomalyDisplay.from_scores(np.zeros(n), np.zeros(n), time=time).plot()
+    display.figure_.canvas.draw()  # matplotlib warns of spans without a rule
+    assert 3 <= len(display.ax_[-1, 0].get_xticks()) <= 8
+
+
 def test_any_estimator_with_scores_of_timepoints(recording, windows):
     X = windows.transform(recording)
     tokenizer = tiny_tokenizer().fit(X)

@@ -73,10 +73,14 @@ MAY_IMPORT = {
     "fcn": ESTIMATOR | {"_base", "_device", "_gaps", "functional"},
     "samplers": ESTIMATOR
     | {"_base", "_device", "_gaps", "_inputs", "functional", "imputation"},
+    "_neighbors": {"_gaps", "_holdout"},
+    "_calibration": set(),
     "anomaly": {
+        "_calibration",
         "_device",
         "_fit",
         "_holdout",
+        "_neighbors",
         "_validation",
         "_versions",
         "tokenizers",

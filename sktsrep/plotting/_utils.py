@@ -294,6 +294,6 @@ def _show_dates(ax):
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     ax.xaxis_date()
-    locator = AutoDateLocator(maxticks=7)
+    locator = AutoDateLocator(minticks=3, maxticks=7)
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
