@@ -1,8 +1,8 @@
-"""A recording with gaps: windows, embeddings, unusual times.
+"""A recording with gaps: windows, unusual times, embeddings, gaps that are filled.
 
 A simulated recording of two channels has two regimes, missing values and faults. It is
-cut into windows, from which a tokenizer learns. What it finds in the windows goes back
-to the time axis of the recording. Writes ``recordings.png`` next to this file.
+cut into windows, from which a tokenizer and a Gaussian process learn. What they find in
+the windows goes back to the time axis. Writes ``recordings.png`` next to this file.
 """
 
 from pathlib import Path
@@ -11,8 +11,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.decomposition import PCA
 
-from sktsrep import AnomalyDetector, SSLVQTokenizer, Windows
+from sktsrep import AnomalyDetector, GaussianImputer, SSLVQTokenizer, Windows
 from sktsrep.datasets import make_recording
+from sktsrep.plotting import AnomalyDisplay
 
 LENGTH = 96
 
@@ -24,56 +25,58 @@ def main():
     windows = Windows(LENGTH, step=LENGTH // 3).fit(recording)
     X = windows.transform(recording)  # (n_windows, 2, LENGTH), NaN where missing
     tokenizer = SSLVQTokenizer(max_epochs=50, random_state=0)
-    detector = AnomalyDetector(tokenizer, random_state=0).fit(X)
+    detector = AnomalyDetector(tokenizer, contamination=0.02, random_state=0).fit(X)
+    complete = windows.fill_gaps(recording, GaussianImputer().fit(X).impute)
 
-    oddness = windows.inverse_scores(-detector.score_timepoints(X), recording)
-    denoised = detector.estimator_.reconstruct(X)
-    denoised = windows.inverse_transform(denoised, recording)
-    embeddings = PCA(2, random_state=0).fit_transform(detector.estimator_.transform(X))
-    middle = windows.window_index(recording)["start"] + LENGTH // 2
-    draw(data, oddness, denoised, embeddings, data.regime.iloc[middle])
-
-
-def draw(data, oddness, denoised, embeddings, regime):
-    """Recording and oddness over time, embeddings, and a part of the recording."""
-    recording = data.recording
-    figure, axes = plt.subplot_mosaic(
-        [["recording", "recording"], ["oddness", "oddness"], ["embeddings", "part"]],
-        figsize=(10, 8),
-        height_ratios=[1, 1, 1.6],
+    _, axes = plt.subplot_mosaic(
+        [["unusual", "unusual"], ["embeddings", "gap"]],
+        figsize=(10, 8.5),
+        height_ratios=[1.4, 1],
         layout="constrained",
     )
-    axes["recording"].plot(recording, linewidth=0.5, label=recording.columns)
-    axes["recording"].set(title="Recording, faults shaded", ylabel="reading")
-    axes["recording"].legend(loc="lower left", ncols=2)
-    axes["oddness"].plot(oddness, color="black", linewidth=0.8)
-    axes["oddness"].set(
-        title="How unusual, by reconstruction and by nearest windows",
-        ylabel="nats",
-    )
-    for name in ("recording", "oddness"):
-        axes[name].set_xlim(recording.index[0], recording.index[-1])
-        for start, stop in data.anomalies[["start", "stop"]].to_numpy():
-            time = recording.index[start:stop]
-            axes[name].axvspan(time[0], time[-1], color="tab:red", alpha=0.3)
+    display = AnomalyDisplay.from_estimator(detector, recording, windows=windows)
+    display.plot(axes["unusual"])
+    mark_faults(display.ax_[0, 0], data)
+    embeddings = PCA(2, random_state=0).fit_transform(detector.estimator_.transform(X))
+    middle = windows.window_index(recording)["start"] + LENGTH // 2
+    draw_embeddings(axes["embeddings"], embeddings, data.regime.iloc[middle])
+    hidden = make_recording(6000, 2, n_gaps=0, random_state=2).recording
+    draw_gap(axes["gap"], recording, complete, hidden)
+    display.figure_.savefig(Path(__file__).with_name("recordings.png"), dpi=110)
+
+
+def mark_faults(ax, data):
+    """Draw a bar above every fault of the simulation."""
+    for fault in data.anomalies.itertuples():
+        time = data.recording.index[[fault.start, fault.stop - 1]]
+        ax.axvspan(*time, ymin=0.94, color="black", linewidth=0)
+    ax.set_title("Shaded: found by the detector. Black bars: faults", loc="left")
+
+
+def draw_embeddings(ax, embeddings, regime):
+    """Draw the windows' embeddings, colored by the regime in their middle."""
     for number in range(2):
-        points = embeddings[regime == number]
-        axes["embeddings"].scatter(*points.T, s=12, label=number)
-    axes["embeddings"].set(
+        ax.scatter(*embeddings[regime == number].T, s=12, label=number)
+    ax.set(
         title="Embeddings of the windows",
         xlabel="first principal component",
         ylabel="second principal component",
     )
-    axes["embeddings"].legend(title="regime")
+    ax.legend(title="regime")
+
+
+def draw_gap(ax, recording, complete, hidden):
+    """Draw what surrounds the gap of all channels, what fills it, and what it hides."""
     gap = np.flatnonzero(recording.isna().all(axis=1))
     near = slice(gap[0] - 80, gap[-1] + 80)
-    axes["part"].plot(recording.iloc[near], linewidth=0.8, label=recording.columns)
-    axes["part"].set_prop_cycle(None)
-    axes["part"].plot(denoised.iloc[near], linewidth=2.5, alpha=0.6)
-    axes["part"].set(title="Around a gap: readings, decoded (wide)", ylabel="reading")
-    axes["part"].tick_params(axis="x", rotation=30)
-    axes["part"].legend()
-    figure.savefig(Path(__file__).with_name("recordings.png"), dpi=110)
+    ax.plot(hidden.iloc[near], linewidth=0.8, label=recording.columns)
+    ax.set_prop_cycle(None)
+    ax.plot(complete.where(recording.isna()).iloc[near], linewidth=3)
+    ax.axvspan(*recording.index[gap[[0, -1]]], color="lightgray", zorder=0)
+    ax.set(title="A gap, what fills it (wide), what it hides", ylabel="reading")
+    ax.tick_params(axis="x", rotation=30)
+    ax.margins(y=0.2)
+    ax.legend(loc="upper center", ncols=2)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,9 @@ _QUIET = 0.1
 # What varies by less than this share of its mean is constant but for rounding.
 _ROUNDING = 1e-9
 
+# Squares of larger values overflow.
+_LARGEST = 1e150
+
 
 def series_keys(X):
     """Make keys that tell series from others, bit by bit."""
@@ -156,7 +159,8 @@ def z_normalized(X, least):
 def _moments(X):
     """Series without their mean, their mean, and their deviation."""
     # One order of values in memory: another would give sums other bits.
-    series = bridge(np.ascontiguousarray(X, dtype=float), level=0.0)
+    series = np.ascontiguousarray(X, dtype=float).clip(-_LARGEST, _LARGEST)
+    series = bridge(series, level=0.0)
     mean = series.mean(axis=-1, keepdims=True)
     centered = series - mean
     return centered, mean, np.sqrt(np.square(centered).mean(axis=-1, keepdims=True))

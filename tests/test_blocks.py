@@ -84,8 +84,10 @@ def test_frames_stay_frames(encoder, path, tmp_path):
     assert list(embedding.columns) == list(encoder.get_feature_names_out())
     assert embedding.index.equals(frame.index)
     np.testing.assert_array_equal(embedding, encoder.transform(X))
-    empty = block_function(path)(frame.iloc[:0])
-    assert empty.dtypes.equals(embedding.dtypes)
+    for nothing in (frame.iloc[:0], pd.DataFrame()):
+        empty = block_function(path)(nothing)
+        assert len(empty) == 0
+        assert empty.dtypes.equals(embedding.dtypes)
 
     classifier = tiny_classifier(encoder, **SHORT).fit(X, y)
     classifier.save(tmp_path / "classifier.safetensors")
@@ -168,7 +170,7 @@ def client(tmp_path_factory):
             n_workers=2,
             threads_per_worker=1,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # any free port
             local_directory=tmp_path_factory.mktemp("dask"),
         ) as cluster,
         distributed.Client(cluster) as client,

@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "_plain": set(),
     "_files": {"_plain"},
     "_versions": {"_files"},
+    "_blocks": {"_versions"},
     "_warnings": set(),
     "_inputs": set(),
     "_axes": {"_warnings"},
@@ -93,6 +94,7 @@ MAY_IMPORT = {
     "metrics": ENGINE | {"_gaps", "_inputs", "_warnings", "functional"},
     "plotting": ENGINE | {"_gaps", "augmentations", "functional", "metrics"},
     "__init__": {
+        "_blocks",
         "_config",
         "_versions",
         "anomaly",

@@ -14,6 +14,7 @@ from estimators import (
     tiny_vae,
     waves,
 )
+from sklearn.base import BaseEstimator
 from sklearn.datasets import load_iris
 
 from sktsrep import STFTTransformer
@@ -38,6 +39,17 @@ def walk(*shape):
 
 def fit(X):
     return STFTTransformer(device="cpu").fit(X)
+
+
+class Complete(BaseEstimator):
+    """Needs series without gaps, all of one length."""
+
+    def fit(self, X):
+        validate_series(self, X, reset=True)
+        return self
+
+    def transform(self, X):
+        return validate_series(self, X, reset=False)
 
 
 def hours(n):
@@ -218,13 +230,13 @@ def test_errors_say_where_a_value_is_missing(value, dtype):
     X[2, 1, 3] = X[3] = value
     kind = "NaN" if np.isnan(value) else "infinity"
     expected = rf"contains {kind}.*row 2, channel 1, timepoint 3.*impute"
-    for call in (fit, fit(np.ones((4, 2, 9))).transform):
+    for call in (Complete().fit, Complete().fit(np.ones((4, 2, 9))).transform):
         with pytest.raises(ValueError, match=expected) as caught:
             call(X)
         assert "HistGradientBoosting" not in str(caught.value)
         assert len(str(caught.value).splitlines()) == 1
     with pytest.raises(ValueError, match=r"row 2, timepoint 3"):
-        fit(X[:, 1])
+        Complete().fit(X[:, 1])
     with pytest.raises(ValueError, match=expected):
         check_series(X, "X")
 
@@ -234,7 +246,7 @@ def test_missing_objects(missing):
     X = np.array([[1.0, missing], [2.0, 3.0]], dtype=object)
     for given in (X, X.tolist(), pd.DataFrame(X), pd.DataFrame(X).convert_dtypes()):
         with pytest.raises(ValueError, match=r"contains NaN.*row 0, timepoint 1"):
-            fit(given)
+            Complete().fit(given)
 
 
 @pytest.mark.parametrize("shape", [(7, 16), (2, 5, 9)])
@@ -286,7 +298,7 @@ UNEQUAL = {
 
 @pytest.mark.parametrize("case", UNEQUAL)
 def test_unequal_lengths(case):
-    for call in (fit, lambda X: check_series(X, "X")):
+    for call in (Complete().fit, lambda X: check_series(X, "X")):
         with pytest.raises(ValueError, match="equal length, got lengths from 3 to 5"):
             call(UNEQUAL[case])
 
