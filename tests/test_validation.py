@@ -313,7 +313,7 @@ def test_nested_frames(kind):
     X = random(3, 2, 5)
     frame = pd.DataFrame({c: [kind(row) for row in X[:, c]] for c in range(2)})
     with pytest.raises(ValueError, match=r"must be numbers, got a \w+ in every cell"):
-        fit(frame)
+        Complete().fit(frame)
     frame = frame.astype({0: object}).assign(**{"2": 1.0})
     with pytest.raises(ValueError, match=r"must be numbers, got a \w+ in some cells"):
         fit(frame.rename(columns=str))
