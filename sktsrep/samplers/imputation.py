@@ -54,7 +54,8 @@ class ImputationMixin:
             the mean of several has a smaller squared error, but is too smooth.
         return_std : bool, default=False
             Whether to also give the standard deviation of the fillings, 0 where values
-            are known; needs ``n_draws`` of at least 2.
+            are known, and that of :class:`~sktsrep.imputation.GaussianImputer` where it
+            fills in; needs ``n_draws`` of at least 2.
         random_state : int, RandomState instance, Generator or None, default=None
             Decides the filling; None takes the estimator's.
 
@@ -96,25 +97,28 @@ class ImputationMixin:
         rows = np.flatnonzero(mask.reshape(len(X), -1).any(axis=1))
         if len(rows):
             _, generator = self._generators(random_state)
-            gaps = self._gaps(X[rows], mask[rows])
+            *gaps, left_open = self._gaps(X[rows], mask[rows])
             draws = [
                 self._fill(*gaps, classes[rows], n_candidates, generator)
                 for _ in range(n_draws)
             ]
             filled[rows] = draws[0] if n_draws == 1 else np.mean(draws, axis=0)
+            std[rows] = np.where(gaps[-1], np.std(draws, axis=0), left_open)
             # A mean of equal numbers is off by rounding.
-            filled[~mask], std[rows] = X[~mask], np.std(draws, axis=0)
-            std[~mask] = 0
+            filled[~mask], std[~mask] = X[~mask], 0
         if frame is not None:
             axes = {"index": frame.index, "columns": frame.columns}
             filled, std = (pd.DataFrame(part, **axes) for part in (filled, std))
         return (filled, std) if return_std else filled
 
     def _gaps(self, X, mask):
-        """Series with likely values in their gaps, the gaps, and where much is open."""
+        """Series with likely values in their gaps, the gaps, where much is open.
+
+        Last comes the standard deviation of the likely values.
+        """
         likely, std = self.imputer_.impute(X, mask, return_std=True)
         deviation = self.imputer_.deviation_.reshape(*X.shape[1:-1], 1)
-        return likely, mask, np.square(std / deviation) > _OPEN
+        return likely, mask, np.square(std / deviation) > _OPEN, std
 
     def _fill(self, likely, mask, is_open, classes, n_candidates, generator):
         """Series with one draw of what is open."""
@@ -203,7 +207,7 @@ class ImputationMixin:
         for start in range(0, horizon, most_new):
             n_new = min(most_new, horizon - start)
             path = pad_ends(path[..., n_new:], length)
-            gaps = self._gaps(path, np.isnan(path))
+            *gaps, _ = self._gaps(path, np.isnan(path))
             path = self._fill(*gaps, classes, n_candidates, generator)
             futures.append(path[..., length - n_new :])
         draws = np.concatenate(futures, axis=-1)
