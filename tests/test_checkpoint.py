@@ -149,9 +149,9 @@ import sys
 from sktsrep import _checkpoint
 from tests.estimators import tiny_tokenizer, waves
 _checkpoint._SECONDS = 0.0
-X, _ = waves(n_samples=200)
+X, _ = waves(n_samples=100)
 tokenizer = tiny_tokenizer(
-    max_epochs=60, batch_size=8, random_state=0, checkpoint=sys.argv[1]
+    max_epochs=30, batch_size=16, random_state=0, checkpoint=sys.argv[1]
 )
 tokenizer.fit(X).save(sys.argv[2])
 """
