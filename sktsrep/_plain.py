@@ -44,7 +44,7 @@ _ESTIMATORS = {
 _FITTED_PARTS = {
     "SeriesNet": "sktsrep._training",
     "WindowScaler": "sktsrep.nn",
-    "_TailProbability": "sktsrep.anomaly",
+    "_TailProbability": "sktsrep._calibration",
 }
 _MODULES = {
     "Autoencoder": "sktsrep.networks",
