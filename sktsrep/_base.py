@@ -28,6 +28,7 @@ from sktsrep._device import (
 from sktsrep._fit import is_nested_fit
 from sktsrep._gaps import bridge, by_length, observed_lengths
 from sktsrep._holdout import held_out_rows, n_held_out
+from sktsrep._ranks import agree, from_first, joined, n_ranks
 from sktsrep._training import FitProgress, check_callbacks, resolve_epochs, train
 from sktsrep._validation import validate_series
 from sktsrep._versions import VersionedMixin
@@ -157,7 +158,40 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
         index = pd.RangeIndex(1, self.n_iter_ + 1, name="epoch")
         return pd.DataFrame(self._history, index=index)
 
-    def _train(
+    def _train(self, make_network, tensors, X, *, labels=None, **settings):
+        """Train a network, together with other processes where there are any.
+
+        Sets ``net_``, ``history_`` and ``n_iter_``. ``X`` and ``labels`` decide what is
+        held out. ``settings`` are those of :meth:`_train_one`.
+        """
+        with joined(tensors[0].device):
+            self._check_ranks(X, labels, *tensors[1:])
+            self._train_one(make_network, tensors, X, labels=labels, **settings)
+
+    def _check_ranks(self, *facts):
+        """Raise ValueError unless all processes train the same on the same data."""
+        if n_ranks() == 1:
+            return
+        # Standardized series may differ by rounding between machines, and a frozen
+        # encoder is on its own process's GPU.
+        if not agree(self._identity(*facts, but={"encoder"})):
+            raise ValueError(
+                "Processes that train together must be given the same data and "
+                "parameters, all of the data each; they differ."
+            )
+        if not isinstance(self.random_state, Integral):
+            raise ValueError(
+                "Processes that train together need a random_state that is an int, "
+                f"got {self.random_state!r} instead."
+            )
+
+    def _identity(self, *facts, but=frozenset()):
+        """Tell what is trained, and on what."""
+        params = self.get_params(deep=False)
+        params = {name: params[name] for name in params.keys() - _NOT_IDENTITY - but}
+        return identity(type(self).__name__, sorted(params.items()), *facts)
+
+    def _train_one(
         self,
         make_network,
         tensors,
@@ -169,12 +203,11 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
         param_groups=(),
         callbacks=(),
     ):
-        """Train a network; set ``net_``, ``history_`` and ``n_iter_``.
+        """Train a network on this process's device.
 
-        ``X`` and ``labels`` decide what is held out. ``lengths`` are those of the
-        series in ``tensors`` where they are unequal. ``subcontext`` opens
-        scikit-learn's callback context where the training is one of several tasks of
-        the fit.
+        ``lengths`` are those of the series in ``tensors`` where they are unequal.
+        ``subcontext`` opens scikit-learn's callback context where the training is one
+        of several tasks of the fit.
         """
         rng = np.random.RandomState(random_seed(self.random_state))
         held_out = held_out_rows(X, self._n_validation(len(X)), rng, labels)
@@ -212,9 +245,7 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
         """Checkpoint of this estimator's training on these data; None without."""
         if self.checkpoint is None:
             return None
-        params = self.get_params(deep=False)
-        params = {name: params[name] for name in params.keys() - _NOT_IDENTITY}
-        which = identity(type(self).__name__, sorted(params.items()), *tensors, *facts)
+        which = from_first(self._identity(*tensors, *facts))
         return Checkpoint(self.checkpoint, which, tensors[0].device)
 
     # ---------------------------------------------------------------- prediction

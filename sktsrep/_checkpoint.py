@@ -8,6 +8,7 @@ import joblib
 import torch
 
 from sktsrep._files import write_atomically
+from sktsrep._ranks import from_first, is_first
 
 __all__ = ["Checkpoint", "identity"]
 
@@ -37,17 +38,22 @@ class Checkpoint:
     def read(self):
         """Read the state; None without a file.
 
+        Of processes that train together, the first alone reads and writes.
+
         Raises
         ------
         ValueError
             When the file is of another training, or none of a training.
         """
-        if not os.path.exists(self.path):
+        contents = from_first(self._contents() if is_first() else None)
+        if contents is None:
             return None
         name = os.fspath(self.path)
         try:
             # Nothing but tensors and plain values.
-            file = torch.load(self.path, map_location=self.device, weights_only=True)
+            file = torch.load(
+                io.BytesIO(contents), map_location=self.device, weights_only=True
+            )
             written_by, state = file["identity"], file["state"]
         except Exception as error:
             raise ValueError(f"{name!r} is no checkpoint: {error}") from error
@@ -57,6 +63,12 @@ class Checkpoint:
                 "Give back those, or another path, or delete the file."
             )
         return state
+
+    def _contents(self):
+        if not os.path.exists(self.path):
+            return None
+        with open(self.path, "rb") as file:
+            return file.read()
 
     @property
     def is_due(self):

@@ -43,7 +43,8 @@ def resolve_device(device):
     Parameters
     ----------
     device : str or torch.device
-        ``"auto"`` is CUDA when available, otherwise the CPU.
+        ``"auto"`` is CUDA when available, otherwise the CPU. CUDA without an index is
+        the GPU of this process where several train together.
 
     Returns
     -------
@@ -56,6 +57,8 @@ def resolve_device(device):
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if str(device) == "cuda" and int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        device = _device_of_rank()
     try:
         resolved = torch.device(device)
     except RuntimeError as error:
@@ -70,6 +73,12 @@ def resolve_device(device):
                 "device(s)."
             )
     return resolved
+
+
+def _device_of_rank():
+    """The GPU of a process among several, as torchrun counts them on a machine."""
+    rank = int(os.environ.get("LOCAL_RANK", 0))
+    return f"cuda:{rank % max(torch.cuda.device_count(), 1)}"
 
 
 def available_device(device):

@@ -87,8 +87,10 @@ def fit_with_gap(estimator, X):
         return
     for result in results(estimator.fit(X, y), X):
         known = np.asarray(result, dtype=float)
-        # Only after the end of a series, or where a value is missing.
-        assert np.isnan(known).sum() <= len(X) * X[0].size
+        # Only after the end of a series, or where a value is missing; a spectrogram's
+        # last frames have many values.
+        n_most = len(X) * X[0].size if known.ndim < 4 else known.size / 2
+        assert np.isnan(known).sum() <= n_most
         assert not np.isinf(known).any()
 
 

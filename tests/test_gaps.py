@@ -16,6 +16,7 @@ def series_with_gaps(seed, n_timepoints):
 
 cases = {"seed": st.integers(0, 2**31 - 1), "n_timepoints": st.integers(1, 30)}
 
+
 @given(**cases)
 def test_what_is_known_stays(seed, n_timepoints):
     X, mask, _ = series_with_gaps(seed, n_timepoints)

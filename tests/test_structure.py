@@ -21,12 +21,13 @@ TENSORS = {"functional", "augmentations", "nn", "objectives", "quantizers"}
 ENGINE = {"_device", "_validation"}
 ESTIMATOR = {"_fit", "_validation", "networks"}
 MAY_IMPORT = {
+    "_ranks": set(),
     "functional": set(),
     "augmentations": {"functional"},
-    "nn": {"functional"},
+    "nn": {"_ranks", "functional"},
     "objectives": {"functional", "nn"},
     "quantizers": {"nn"},
-    "networks": TENSORS,
+    "networks": TENSORS | {"_ranks"},
     "_config": set(),
     "_plain": set(),
     "_files": {"_plain"},
@@ -39,8 +40,8 @@ MAY_IMPORT = {
     "_device": {"_config", "_warnings"},
     "_gaps": {"_device", "functional"},
     "_holdout": set(),
-    "_checkpoint": {"_files"},
-    "_training": {"_device", "_gaps", "_plain", "_warnings", "nn"},
+    "_checkpoint": {"_files", "_ranks"},
+    "_training": {"_device", "_gaps", "_plain", "_ranks", "_warnings", "nn"},
     "_fit": {"_device", "_warnings"},
     "_base": ENGINE
     | {
@@ -48,6 +49,7 @@ MAY_IMPORT = {
         "_fit",
         "_gaps",
         "_holdout",
+        "_ranks",
         "_training",
         "_versions",
         "_warnings",

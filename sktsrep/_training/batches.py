@@ -6,6 +6,7 @@ import torch
 from torch.utils.data import Dataset
 
 from sktsrep._gaps import longer_half
+from sktsrep._ranks import n_ranks
 
 __all__ = ["DeviceBatches", "Rows"]
 
@@ -20,8 +21,9 @@ class DeviceBatches:
     """Batches of a tensor data set, selected on the data's own device.
 
     Rows are spread evenly, so that no last batch is much smaller than the others. A
-    lone row is taken twice, because batch statistics need two. Series of unequal length
-    come with others of about their length, all cut to one length.
+    lone row is taken twice, because batch statistics need two, and so are rows that are
+    fewer than the processes that share them. Series of unequal length come with others
+    of about their length, all cut to one length.
     """
 
     def __init__(self, dataset, batch_size, shuffle=False):
@@ -35,8 +37,9 @@ class DeviceBatches:
     def __iter__(self):
         tensors, lengths = self.dataset.tensors, self.dataset.lengths
         for rows in self._batches():
-            if len(rows) == 1:
-                rows = rows.repeat(2)
+            least = max(2, n_ranks())
+            if len(rows) < least:
+                rows = rows.repeat(math.ceil(least / len(rows)))
             series, *others = (tensor[rows] for tensor in tensors)
             if lengths is not None:
                 series = self._cut(series, lengths[rows])

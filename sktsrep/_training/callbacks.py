@@ -3,6 +3,8 @@
 import torch
 from skorch.callbacks import Callback, Freezer, Unfreezer
 
+from sktsrep._ranks import is_first
+
 __all__ = [
     "FitProgress",
     "PrintEpochs",
@@ -17,7 +19,7 @@ class PrintEpochs(Callback):
     """Print a narrow table where the net is verbose: epochs, losses, seconds."""
 
     def on_epoch_end(self, net, **kwargs):
-        if not net.verbose:
+        if not (net.verbose and is_first()):
             return
         row = net.history[-1]
         losses = [name for name in ("train_loss", "valid_loss") if name in row]
@@ -70,6 +72,10 @@ class Resume(Callback):
         self.checkpoint = checkpoint
         self.state_ = None if checkpoint is None else checkpoint.read()
 
+    @property
+    def _is_writer(self):
+        return self.checkpoint is not None and is_first()
+
     def n_epochs_left(self, net):
         """Epochs that are still to be trained; none after early stopping."""
         if self.state_ is None:
@@ -98,12 +104,12 @@ class Resume(Callback):
         _set_random_state(state["random"], torch.device(net.device))
 
     def on_epoch_end(self, net, **kwargs):
-        if self.checkpoint is not None and self.checkpoint.is_due:
+        if self._is_writer and self.checkpoint.is_due:
             self._write(net)
 
     def on_train_end(self, net, **kwargs):
         # Ctrl-C leaves an epoch unfinished.
-        if self.checkpoint is not None and n_finished(net) == len(net.history):
+        if self._is_writer and n_finished(net) == len(net.history):
             self._write(net, is_finished=True)
 
     def _write(self, net, is_finished=False):

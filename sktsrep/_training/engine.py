@@ -11,6 +11,7 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from sktsrep._device import isolated_random_state
+from sktsrep._ranks import copy_first, from_first
 from sktsrep._training.batches import DeviceBatches, Rows
 from sktsrep._training.callbacks import Resume, n_finished
 from sktsrep._training.net import SeriesNet
@@ -164,10 +165,11 @@ def train(
         net.n_total_steps_ = n_steps
         net.initialize()
         network.start(training.typical())
+        copy_first(network)
         if n_epochs:
             _fit_epochs(net, training, resume.n_epochs_left(net), keep_interrupted)
         _check_finite(net, training)
-    history = _history_columns(net)
+    history = from_first(_history_columns(net))  # seconds differ
     net.trim()
     network.finish()
     return net, history

@@ -15,6 +15,7 @@ from sktsrep._device import (
     isolated_random_state,
 )
 from sktsrep._plain import from_plain, to_plain
+from sktsrep._ranks import average_gradients, n_ranks, note_interrupt, stop_together
 from sktsrep._training.batches import DeviceBatches
 from sktsrep._training.callbacks import PrintEpochs
 from sktsrep.nn import arrays_of, remake, unfilled
@@ -141,6 +142,23 @@ class SeriesNet(skorch.NeuralNet):
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Sum the loss terms."""
         return sum(term for name, term in y_pred.items() if name.endswith("_loss"))
+
+    def notify(self, method_name, **kwargs):
+        """Call the callbacks; what one of them ends, all processes end together."""
+        try:
+            super().notify(method_name, **kwargs)
+        except KeyboardInterrupt:
+            if n_ranks() == 1:
+                raise
+            note_interrupt()
+        if method_name == "on_epoch_end":
+            stop_together()
+
+    def train_step_single(self, batch, **fit_params):
+        """Compute the gradients, which are those of all processes."""
+        step = super().train_step_single(batch, **fit_params)
+        average_gradients(self.module_)
+        return step
 
     def train_step(self, batch, **fit_params):
         """Make one optimizer step, then the module's updates without gradient."""

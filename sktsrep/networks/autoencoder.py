@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sktsrep._ranks import gather, mean_of_ranks, share
 from sktsrep.augmentations import Augmentation, augment, time_shift
 from sktsrep.networks.base import TrainingModule
 from sktsrep.nn import (
@@ -117,22 +118,28 @@ class Autoencoder(TrainingModule):
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """Compute the loss terms of standardized series (batch, channels, time)."""
         x = self._shift_some(x)
-        spectrogram = self.encoder.spectrogram(x)
-        z = self.encoder.latent(spectrogram)  # (batch, dim, places)
+        own = share(x)
+        spectrogram = self.encoder.spectrogram(own)
+        z = gather(self.encoder.latent(spectrogram), len(x))  # (batch, dim, places)
         z_q, _, terms = self.quantizer(z)
-        decoded, series = self.decode(z_q, x.shape[-1])
+        decoded, series = self.decode(share(z_q), x.shape[-1])
         self.monitor(pool(z_q))
-        terms["time_loss"] = F.mse_loss(series, x)
         # Relative, because most bins have next to no share in the series' error.
         relative = spectrogram / self.encoder.bin_scale
-        terms["frequency_loss"] = F.mse_loss(decoded, relative)
+        decoder_terms = {
+            "time_loss": F.mse_loss(series, own),
+            "frequency_loss": F.mse_loss(decoded, relative),
+        }
+        joint = {}
         if self.objective is not None and self.joint_embedding is not None:
             view = augment(x, self.augmentations)
-            z_view = self.encoder(view)
-            terms |= self._augmented_terms(z_view, view)
+            own_view = share(view)
+            own_z_view = self.encoder(own_view)
+            decoder_terms |= self._augmented_terms(own_z_view, own_view)
+            z_view = gather(own_z_view, len(x))
             joint = self.objective.losses(self.joint_embedding, z_q, z_view, x, view)
-            terms |= {name: self.ssl_weight * term for name, term in joint.items()}
-        return terms
+        terms |= mean_of_ranks(decoder_terms, len(own))
+        return terms | {name: self.ssl_weight * term for name, term in joint.items()}
 
     def _shift_some(self, x: Tensor) -> Tensor:
         if not self.training:  # held-out series are judged as they are

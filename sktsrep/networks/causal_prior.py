@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sktsrep._ranks import mean_of_ranks, own_draws, share
 from sktsrep.networks.token_prior import TokenPrior
 from sktsrep.nn import CausalTransformer
 
@@ -32,12 +33,15 @@ class CausalPrior(TokenPrior):
 
     def forward(self, tokens: Tensor, classes: Tensor) -> dict[str, Tensor]:
         """Compute the cross-entropy of the tokens (batch, n_tokens), in nats each."""
+        classes = share(self._drop_some_classes(classes))
+        tokens = share(tokens)
         places = self._places(tokens)
-        hidden = self.transformer(places, self._drop_some_classes(classes))
+        with own_draws():
+            hidden = self.transformer(places, classes)
         absent, nats = self._absent(tokens), self._nats(hidden, places)
         if absent is not None:  # no place looks at those after it
             nats = nats[~absent]
-        return {"token_loss": nats.mean()}
+        return mean_of_ranks({"token_loss": nats.mean()}, nats.numel())
 
     def generate(
         self,

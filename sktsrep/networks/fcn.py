@@ -2,8 +2,10 @@
 
 from torch import Tensor, nn
 
+from sktsrep._ranks import gather, share
 from sktsrep.functional import weighted_cross_entropy
 from sktsrep.networks.base import TrainingModule
+from sktsrep.nn import BatchNorm
 
 __all__ = ["FullyConvolutionalNetwork"]
 
@@ -22,7 +24,7 @@ class _Body(nn.Sequential):
             layers += [
                 nn.ConstantPad1d(((size - 1) // 2, size // 2), 0.0),
                 nn.Conv1d(n_channels, width, size),
-                nn.BatchNorm1d(width),
+                BatchNorm(width),
                 nn.ReLU(),
             ]
             n_channels = width
@@ -60,5 +62,6 @@ class FullyConvolutionalNetwork(TrainingModule):
 
     def forward(self, x: Tensor, y: Tensor, weight: Tensor) -> dict[str, Tensor]:
         """Compute the weighted cross-entropy of standardized series and classes."""
-        loss = weighted_cross_entropy(self.logits(x), y, weight)
+        logits = gather(self.logits(share(x)), len(x))
+        loss = weighted_cross_entropy(logits, y, weight)
         return {"classification_loss": loss}

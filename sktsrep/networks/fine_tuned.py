@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from sktsrep._ranks import gather, share
 from sktsrep.functional import weighted_cross_entropy
 from sktsrep.networks.base import TrainingModule
 from sktsrep.nn import SpectralEncoder
@@ -35,5 +36,6 @@ class FineTunedNetwork(TrainingModule):
 
     def forward(self, x: Tensor, y: Tensor, weight: Tensor) -> dict[str, Tensor]:
         """Compute the weighted cross-entropy of standardized series and classes."""
-        loss = weighted_cross_entropy(self.logits(x), y, weight)
+        logits = gather(self.logits(share(x)), len(x))
+        loss = weighted_cross_entropy(logits, y, weight)
         return {"classification_loss": loss}

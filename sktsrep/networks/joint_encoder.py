@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
+from sktsrep._ranks import gather, share
 from sktsrep.augmentations import Augmentation, augment
 from sktsrep.networks.base import TrainingModule
 from sktsrep.nn import (
@@ -65,7 +66,9 @@ class JointEncoder(TrainingModule):
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """Compute the loss terms of standardized series (batch, channels, time)."""
         view, other = (augment(x, self.augmentations) for _ in range(2))
-        z, z_other = self.encoder(view), self.encoder(other)
+        z, z_other = (
+            gather(self.encoder(share(part)), len(x)) for part in (view, other)
+        )
         self.monitor(pool(z))
         if self.objective is None or self.joint_embedding is None:
             return {}

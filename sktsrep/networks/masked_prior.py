@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sktsrep._ranks import mean_of_ranks, own_draws, share
 from sktsrep.functional import n_masked_tokens, random_token_mask, remask
 from sktsrep.networks.token_prior import TokenPrior
 from sktsrep.nn import MaskedTransformer
@@ -47,9 +48,13 @@ class MaskedPrior(TokenPrior):
         if absent is not None:
             mask = _some_present(mask, absent)
         classes = self._drop_some_classes(classes)
-        hidden = self.transformer(places, mask, classes, absent)
+        places, mask = share(places), share(mask)
+        classes, absent = share(classes), share(absent)
+        with own_draws():
+            hidden = self.transformer(places, mask, classes, absent)
         # Visible places would only cost time.
-        return {"token_loss": self._nats(hidden[mask], places[mask]).mean()}
+        nats = self._nats(hidden[mask], places[mask])
+        return mean_of_ranks({"token_loss": nats.mean()}, nats.numel())
 
     def decoding_path(
         self,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from sktsrep._ranks import mean_of_ranks, share
 from sktsrep.functional import gaussian_kl, gaussian_nll
 from sktsrep.networks.base import TrainingModule
 from sktsrep.nn import EmbeddingMonitor, SpectralEncoder
@@ -120,11 +121,13 @@ class VariationalAutoencoder(TrainingModule):
     def forward(self, x: Tensor, known: Tensor | None = None) -> dict[str, Tensor]:
         """Compute the loss terms of standardized series (batch, channels, time)."""
         noise = torch.randn(len(x), self.latent_dim, device=x.device)
+        x, noise, known = share(x), share(noise), share(known)
         nll, divergence = self.bound_terms(x, noise, known)
-        return {
+        terms = {
             "reconstruction_loss": nll.mean(),
             "divergence_loss": self.beta * divergence.mean(),
         }
+        return mean_of_ranks(terms, len(x))
 
     def epoch_metrics(self) -> dict[str, Tensor]:
         """Compute rank and spread of the posterior means."""

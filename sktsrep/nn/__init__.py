@@ -1,5 +1,6 @@
 """Torch modules: the parts of networks. Series are (batch, channels, time)."""
 
+from sktsrep.nn.batch_norm import BatchNorm
 from sktsrep.nn.convolutions import Decoder, Encoder, ResidualBlock
 from sktsrep.nn.depth_head import DepthHead
 from sktsrep.nn.finite_scalar_quantizer import FiniteScalarQuantizer
@@ -41,6 +42,7 @@ __all__ = [
     "POOL_SIZE",
     "STFT",
     "SUMMARY_SIZE",
+    "BatchNorm",
     "CausalTransformer",
     "Decoder",
     "DepthHead",

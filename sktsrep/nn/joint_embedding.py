@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from sktsrep._ranks import gather, share
 from sktsrep.functional import iterative_normalization
 from sktsrep.nn.pooling import Pool, pool
 
@@ -167,6 +168,15 @@ class ObjectiveNetwork(nn.Module):
         """
 
 
+class _ViewProjector(nn.Sequential):
+    """Encoder, pool and projector. Every process encodes its share of the views."""
+
+    def forward(self, view: Tensor) -> Tensor:
+        encoder, to_features, projector = self
+        features = gather(to_features(encoder(share(view))), len(view))
+        return projector(features)
+
+
 class JointEmbedding(ObjectiveNetwork):
     """Project two views' feature maps, and have a target network project the views.
 
@@ -211,7 +221,7 @@ class JointEmbedding(ObjectiveNetwork):
             self.target = MovingAverage(self._online(encoder))
 
     def _online(self, encoder: nn.Module) -> nn.Module:
-        return nn.Sequential(encoder, Pool(), self.projector)
+        return _ViewProjector(encoder, Pool(), self.projector)
 
     def forward(
         self, z: Tensor, z_prime: Tensor, view: Tensor, view_prime: Tensor

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sktsrep._ranks import total
 from sktsrep.functional import effective_rank
 
 __all__ = ["EmbeddingMonitor"]
@@ -49,7 +50,8 @@ class EmbeddingMonitor(nn.Module):
         """Compute the figures since the last call, and start anew."""
         if self.moments is None:
             return {}
-        moments = self.moments / self.moments[-1, -1]
+        moments = total(self.moments)
+        moments = moments / moments[-1, -1]
         mean = moments[-1, :-1]
         covariance = moments[:-1, :-1] - torch.outer(mean, mean)
         self.moments = None
