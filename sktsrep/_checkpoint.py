@@ -38,7 +38,7 @@ class Checkpoint:
     def read(self):
         """Read the state; None without a file.
 
-        Of processes that train together, the first alone reads and writes.
+        Where processes train together, the first alone reads and writes.
 
         Raises
         ------

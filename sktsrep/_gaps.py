@@ -18,6 +18,7 @@ __all__ = [
     "observed_lengths",
     "pad_ends",
     "places_of_times",
+    "shares_of_time",
     "to_length",
     "until_ends",
 ]
@@ -337,3 +338,17 @@ def places_of_times(missing, n_places):
     centers = np.arange(n_places) * spacing
     distance = np.abs(np.arange(n_timepoints)[:, None] - centers)
     return (missing.astype(np.int64) @ (distance <= max(spacing, 1))) > 0
+
+
+def shares_of_time(n_places, n_timepoints):
+    """Share of every place that every timepoint gets, (n_places, n_timepoints).
+
+    Shares rise and fall linearly around the middle of a place's stretch, and are
+    constant outside of the first and the last middle. They sum to 1 over time.
+    """
+    stretch = n_timepoints / n_places
+    position = (np.arange(n_timepoints) + 0.5) / stretch - 0.5
+    position = position.clip(0, n_places - 1)
+    distance = np.abs(np.arange(n_places)[:, None] - position)
+    shares = np.clip(1 - distance / max(1, 1 / stretch), 0, None)
+    return shares / shares.sum(axis=1, keepdims=True)

@@ -108,7 +108,7 @@ def to_plain(value, where="value"):
     Parameters
     ----------
     value : object
-        Of the types that :func:`from_plain` gives.
+        Its type is one that :func:`from_plain` gives.
     where : str
         Its name, for errors.
 

@@ -1,8 +1,8 @@
-"""Gaps of recordings, filled by windows that slide over them."""
+"""Recordings from windows: overlapping means, and gaps filled by sliding windows."""
 
 import numpy as np
 
-__all__ = ["fill_sliding"]
+__all__ = ["fill_sliding", "overlapping_mean"]
 
 
 class _Run:
@@ -74,3 +74,39 @@ def _runs(recording, length):
         return []
     parts = np.split(times, np.flatnonzero(np.diff(times) >= length) + 1)
     return [_Run(recording, part) for part in parts]
+
+
+def overlapping_mean(windows, starts, n_timepoints):
+    """Compute the weighted mean of overlapping windows, NaN where none has a value.
+
+    Parameters
+    ----------
+    windows : ndarray of shape (n_windows, n_channels, length)
+        Windows.
+    starts : iterable of int
+        Their first timepoints.
+    n_timepoints : int
+        Length of the recording.
+
+    Returns
+    -------
+    ndarray of shape (n_timepoints, n_channels)
+
+    Examples
+    --------
+    >>> overlapping_mean(np.array([[[1.0, 2.0]], [[4.0, 3.0]]]), [0, 1], 3)[:, 0]
+    array([1., 3., 3.])
+    """
+    _, n_channels, length = windows.shape
+    weight = np.sin(np.pi * (np.arange(length) + 0.5) / length)[:, None] ** 2
+    total = np.zeros((n_timepoints, n_channels))
+    mean = np.full((n_timepoints, n_channels), np.nan)
+    for window, start in zip(windows, starts, strict=True):
+        time = slice(start, start + length)
+        x, known = window.T, ~np.isnan(window.T)
+        before = np.where(total[time] > 0, mean[time], x)
+        total[time] += weight * known
+        share = weight / np.where(known, total[time], 1)
+        # Moving a mean, not dividing a sum, leaves equal values as they are.
+        mean[time] = np.where(known, before + share * (x - before), mean[time])
+    return mean

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sktsrep._fit import all_or_nothing
 from sktsrep._inputs import as_array_like
-from sktsrep._sliding import fill_sliding
+from sktsrep._sliding import fill_sliding, overlapping_mean
 from sktsrep._validation import check_positive_int
 from sktsrep._versions import VersionedMixin
 
@@ -485,26 +485,9 @@ def _means(windows, index, recordings):
     """Weighted mean at every timepoint, recording by recording."""
     for number, rows in index.groupby("recording"):
         part = windows[rows.index[0] : rows.index[-1] + 1]
-        mean = _overlapping_mean(part, rows["start"], len(recordings[number]))
+        _refuse_infinity(part)
+        mean = overlapping_mean(part, rows["start"], len(recordings[number]))
         yield mean.astype(windows.dtype)
-
-
-def _overlapping_mean(windows, starts, n_timepoints):
-    """Weighted mean of overlapping windows, NaN where none has a value."""
-    _, n_channels, length = windows.shape
-    weight = np.sin(np.pi * (np.arange(length) + 0.5) / length)[:, None] ** 2
-    total = np.zeros((n_timepoints, n_channels))
-    mean = np.full((n_timepoints, n_channels), np.nan)
-    for window, start in zip(windows, starts, strict=True):
-        _refuse_infinity(window)
-        time = slice(start, start + length)
-        x, known = window.T, ~np.isnan(window.T)
-        before = np.where(total[time] > 0, mean[time], x)
-        total[time] += weight * known
-        share = weight / np.where(known, total[time], 1)
-        # Moving a mean, not dividing a sum, leaves equal values as they are.
-        mean[time] = np.where(known, before + share * (x - before), mean[time])
-    return mean
 
 
 def _like(recording, values):

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from sktsrep._base import SERIES_AT_ONCE, ScoreSamplesMixin
 from sktsrep._device import isolated_random_state, random_seed
 from sktsrep._fit import training_fit
-from sktsrep._gaps import by_length, longer_half, observed_lengths, pad_ends
+from sktsrep._gaps import by_length, end_at, longer_half, observed_lengths, pad_ends
 from sktsrep._spectral import SpectralEstimator
 from sktsrep._validation import validate_series, validate_tokens
 from sktsrep._warnings import warn_user
@@ -32,11 +32,6 @@ _OVERFITTED = 2.0
 
 def _gives_tokens(tokenizer):
     return tokenizer.output == "tokens"
-
-
-def _like_channels(mask, series):
-    """Give a mask (n_samples, time) the axes of series."""
-    return mask if series.ndim == 2 else mask[:, None]
 
 
 class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
@@ -543,9 +538,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
             return self._restore(part, int(length))
 
         series = by_length(decode, self._whole_hops_of(lengths))
-        is_over = np.arange(series.shape[-1]) >= lengths[:, None]
-        series[np.broadcast_to(_like_channels(is_over, series), series.shape)] = np.nan
-        return series[..., : lengths.max()]
+        return end_at(series[..., : lengths.max()], lengths)
 
     @available_if(_gives_tokens)
     def inverse_transform(self, X):

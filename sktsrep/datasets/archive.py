@@ -20,7 +20,7 @@ __all__ = ["load_ucr"]
 def load_ucr(name, split=None, *, data_home=None):
     """Load a classification set of the UCR or UEA archive, by means of aeon.
 
-    Of the archives [1]_ [2]_, a few sets come with aeon: ACSF1, ArrowHead, GunPoint,
+    A few sets of the archives [1]_ [2]_ come with aeon: ACSF1, ArrowHead, GunPoint,
     ItalyPowerDemand and OSULeaf of one channel, BasicMotions of six; JapaneseVowels (12
     channels) and PickupGestureWiimoteZ of unequal lengths. Others are downloaded once.
 

@@ -18,6 +18,8 @@ from sktsrep._gaps import (
     observed_lengths,
     pad_ends,
     places_of_times,
+    shares_of_time,
+    to_length,
 )
 from sktsrep._validation import (
     check_positive_int,
@@ -436,7 +438,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
             present = places[rows, : n_present[rows[0]]]
             level = present[:, : self._n_level_places].sum(axis=1, keepdims=True)
             present = present[:, self._n_level_places :]
-            shares = _shares_of_time(present.shape[1], length)
+            shares = shares_of_time(present.shape[1], length)
             # By einsum: a matrix product's rounding depends on the number of rows.
             return level / length + np.einsum("np,pt->nt", present, shares)
 
@@ -448,13 +450,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         check_is_fitted(self)
         is_free = self.tokenizer_ is not None
         X = validate_series(self, X, reset=False, allow_nan=True, any_length=is_free)
-        n_most = self.sample_shape_[-1]
-        if X.shape[-1] > n_most:
-            raise ValueError(
-                f"X has series of {X.shape[-1]} timepoints, but {type(self).__name__} "
-                f"is expecting at most {n_most}."
-            )
-        return X if X.shape[-1] == n_most else pad_ends(X, n_most)
+        return to_length(X, self.sample_shape_[-1], type(self).__name__)
 
     def _check_guidance(self):
         if self.guidance_scale != 1:
@@ -526,17 +522,3 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         differs from its own most likely values as real series do (Matheron's rule).
         """
         return likely + np.where(mask, drawn - self.imputer_.impute(drawn, mask), 0)
-
-
-def _shares_of_time(n_places, n_timepoints):
-    """Share of every place that every timepoint gets, (n_places, n_timepoints).
-
-    Shares rise and fall linearly around the middle of a place's stretch, and are
-    constant outside of the first and the last middle. They sum to 1 over time.
-    """
-    stretch = n_timepoints / n_places
-    position = (np.arange(n_timepoints) + 0.5) / stretch - 0.5
-    position = position.clip(0, n_places - 1)
-    distance = np.abs(np.arange(n_places)[:, None] - position)
-    shares = np.clip(1 - distance / max(1, 1 / stretch), 0, None)
-    return shares / shares.sum(axis=1, keepdims=True)

@@ -98,10 +98,8 @@ class ImputationMixin:
         if len(rows):
             _, generator = self._generators(random_state)
             *gaps, left_open = self._gaps(X[rows], mask[rows])
-            draws = [
-                self._fill(*gaps, classes[rows], n_candidates, generator)
-                for _ in range(n_draws)
-            ]
+            how = n_candidates, n_draws, generator
+            draws = self._fill(*gaps, classes[rows], *how)
             filled[rows] = draws[0] if n_draws == 1 else np.mean(draws, axis=0)
             std[rows] = np.where(gaps[-1], np.std(draws, axis=0), left_open)
             # A mean of equal numbers is off by rounding.
@@ -120,9 +118,9 @@ class ImputationMixin:
         deviation = self.imputer_.deviation_.reshape(*X.shape[1:-1], 1)
         return likely, mask, np.square(std / deviation) > _OPEN, std
 
-    def _fill(self, likely, mask, is_open, classes, n_candidates, generator):
-        """Series with one draw of what is open."""
-        filled = likely.copy()
+    def _fill(self, likely, mask, is_open, classes, n_candidates, n_draws, generator):
+        """Series with draws of what is open, (n_draws, *likely.shape)."""
+        filled = np.repeat(likely[None], n_draws, axis=0)
         rows = np.flatnonzero(is_open.reshape(len(likely), -1).any(axis=1))
         if not len(rows):
             return filled
@@ -130,10 +128,16 @@ class ImputationMixin:
         unknown = self._unknown_tokens(is_open)
         tokens = self._encode(likely), unknown, classes[rows]
         draw = functools.partial(self._generate, generator=generator)
-        draws = [self._apply_in_chunks(draw, *tokens) for _ in range(n_candidates)]
-        candidates = np.stack([self.tokenizer_.decode(draw.numpy()) for draw in draws])
-        met = self._meet(likely, mask, closest(likely, mask, candidates))
-        filled[rows] = np.where(is_open, met, likely)
+        drawn = []
+        for _ in range(n_draws):
+            draws = [self._apply_in_chunks(draw, *tokens) for _ in range(n_candidates)]
+            series = np.stack([self.tokenizer_.decode(draw.numpy()) for draw in draws])
+            drawn.append(closest(likely, mask, series))
+        # Together, because weights are those of a mask.
+        repeated = (np.concatenate([part] * n_draws) for part in (likely, mask))
+        met = self._meet(*repeated, np.concatenate(drawn))
+        met = met.reshape(n_draws, *likely.shape)
+        filled[:, rows] = np.where(is_open, met, likely)
         return filled
 
     def forecast(
@@ -208,7 +212,7 @@ class ImputationMixin:
             n_new = min(most_new, horizon - start)
             path = pad_ends(path[..., n_new:], length)
             *gaps, _ = self._gaps(path, np.isnan(path))
-            path = self._fill(*gaps, classes, n_candidates, generator)
+            (path,) = self._fill(*gaps, classes, n_candidates, 1, generator)
             futures.append(path[..., length - n_new :])
         draws = np.concatenate(futures, axis=-1)
         draws = draws.reshape(len(X), n_draws, *draws.shape[1:])
