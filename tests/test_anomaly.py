@@ -15,10 +15,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sktsrep import STFTTransformer, Windows
-from sktsrep._gaps import bridge
+from sktsrep._gaps import bridge, shares_of_time
 from sktsrep.anomaly import AnomalyDetector, _mean_nearby, _TailProbability
 from sktsrep.quantizers import EMACodebook, ResidualVQ
-from sktsrep.samplers.base import _shares_of_time
 from tests.estimators import (
     tiny_autoregressive,
     tiny_encoder,
@@ -116,8 +115,8 @@ def test_samplers_of_tokens_have_no_timepoints():
 
 
 @given(st.integers(1, 40), st.integers(1, 200))
-def test_shares_of_time(n_places, n_timepoints):
-    shares = _shares_of_time(n_places, n_timepoints)
+def testshares_of_time(n_places, n_timepoints):
+    shares = shares_of_time(n_places, n_timepoints)
     assert (shares >= 0).all()
     np.testing.assert_allclose(shares.sum(axis=1), 1)
     center = (shares * np.arange(n_timepoints)).sum(axis=1)
