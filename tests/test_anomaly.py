@@ -115,7 +115,7 @@ def test_samplers_of_tokens_have_no_timepoints():
 
 
 @given(st.integers(1, 40), st.integers(1, 200))
-def testshares_of_time(n_places, n_timepoints):
+def test_shares_of_time(n_places, n_timepoints):
     shares = shares_of_time(n_places, n_timepoints)
     assert (shares >= 0).all()
     np.testing.assert_allclose(shares.sum(axis=1), 1)
