@@ -33,7 +33,7 @@ _DEVICES = "device must be 'auto', 'cpu', 'cuda' or 'cuda:<index>'"
 # between batch sizes, and a row's result must not depend on its neighbors: chunks have
 # one fixed size, and the last one is filled up. Smaller sizes are for callers of
 # ``config_context(batch_invariant=False)``, who do not need that.
-_CHUNK_SIZE = {"cpu": 64, "cuda": 1024}
+_CHUNK_SIZE = {"cpu": 64, "cuda": 2048}
 _SMALL_SIZES = (1, 8)
 
 

@@ -193,14 +193,14 @@ def total(x: Tensor) -> Tensor:
     return x
 
 
-def mean_of_ranks(terms: dict[str, Tensor], weight: int) -> dict[str, Tensor]:
+def mean_of_ranks(terms: dict[str, Tensor], weight: int | Tensor) -> dict[str, Tensor]:
     """Average loss terms over the ranks.
 
     Parameters
     ----------
     terms : dict of str to scalar Tensor
         Means over what this rank has computed.
-    weight : int
+    weight : int or scalar Tensor
         Over how many they are the means.
 
     Returns
@@ -211,7 +211,7 @@ def mean_of_ranks(terms: dict[str, Tensor], weight: int) -> dict[str, Tensor]:
     if _GROUP.size == 1 or not terms:
         return terms
     means = torch.stack([*terms.values()]).float()
-    own = torch.cat([means * weight, means.new_tensor([weight])])
+    own = torch.cat([means * weight, means.new_ones(1) * weight])
     *sums, count = gather(own.unsqueeze(0), _GROUP.size).sum(dim=0).unbind()
     return {name: value / count for name, value in zip(terms, sums, strict=True)}
 

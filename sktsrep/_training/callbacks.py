@@ -92,8 +92,6 @@ class Resume(Callback):
                 tensor.copy_(state["tensors"][name])
         for name, parameter in net.module_.named_parameters():
             parameter.requires_grad_(name in state["trainable"])
-        for name, n_steps in state["counts"].items():
-            net.module_.get_submodule(name).n_steps = n_steps
         net.optimizer_.load_state_dict(state["optimizer"])
         net.history.extend(state["history"])
         net.n_steps_, net.best_ = state["n_steps"], state["best"]
@@ -125,11 +123,6 @@ class Resume(Callback):
                     for name, parameter in net.module_.named_parameters()
                     if parameter.requires_grad
                 ],
-                "counts": {
-                    name: module.n_steps
-                    for name, module in net.module_.named_modules()
-                    if hasattr(module, "n_steps")
-                },
                 "optimizer": net.optimizer_.state_dict(),
                 "schedule": callbacks["schedule"].lr_scheduler_.state_dict(),
                 "early_stopping": stopping and {n: getattr(stopping, n) for n in names},

@@ -145,6 +145,7 @@ def train(
             criterion=nn.Identity,
             optimizer=torch.optim.AdamW,
             optimizer__fused=True,
+            optimizer__capturable=device.type == "cuda",
             optimizer__weight_decay=weight_decay,
             optimizer__param_groups=[*_undecayed(network), *param_groups],
             lr=lr,

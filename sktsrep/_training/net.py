@@ -18,6 +18,7 @@ from sktsrep._plain import from_plain, to_plain
 from sktsrep._ranks import average_gradients, n_ranks, note_interrupt, stop_together
 from sktsrep._training.batches import DeviceBatches
 from sktsrep._training.callbacks import PrintEpochs
+from sktsrep._training.graphs import RecordedSteps, can_be_recorded
 from sktsrep.nn import arrays_of, remake, unfilled
 
 __all__ = ["SeriesNet"]
@@ -52,6 +53,8 @@ class SeriesNet(skorch.NeuralNet):
     **kwargs
         Parameters of :class:`skorch.NeuralNet`.
     """
+
+    recorded_steps_ = None
 
     def __init__(self, module, *, amp=False, validation_seed=0, **kwargs):
         self.amp = amp
@@ -88,7 +91,9 @@ class SeriesNet(skorch.NeuralNet):
         """
         state = self._plain_state()
         if state is None:
-            return _open_skorch_state, (type(self), super().__getstate__())
+            state = super().__getstate__()
+            state.pop("recorded_steps_", None)  # addresses on the device
+            return _open_skorch_state, (type(self), state)
         return copyreg.__newobj__, (type(self),), state
 
     def _plain_state(self):
@@ -113,6 +118,7 @@ class SeriesNet(skorch.NeuralNet):
         """
         self.trim_for_prediction()
         self.module = type(self.module_)
+        self.recorded_steps_ = None
 
     # --------------------------------------------------------------------- training
 
@@ -120,7 +126,11 @@ class SeriesNet(skorch.NeuralNet):
         """Start a new training."""
         self.n_steps_ = 0
         self.best_ = {}
-        return super().initialize()
+        super().initialize()
+        if can_be_recorded(self):
+            parameters = list(self.module_.parameters())
+            self.recorded_steps_ = RecordedSteps(self.optimizer_, parameters)
+        return self
 
     @property
     def _default_callbacks(self):
@@ -162,10 +172,16 @@ class SeriesNet(skorch.NeuralNet):
 
     def train_step(self, batch, **fit_params):
         """Make one optimizer step, then the module's updates without gradient."""
-        step = super().train_step(batch, **fit_params)
+        if self.recorded_steps_ is None:
+            step = super().train_step(batch, **fit_params)
+        else:
+            step = self.recorded_steps_(self._eager_step, batch[0])
         self.n_steps_ += 1
         self.module_.after_step(self.n_steps_ / self.n_total_steps_)
         return step
+
+    def _eager_step(self, x):
+        return super().train_step((x, None))
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Run one epoch as skorch does, but read the loss from the device once."""

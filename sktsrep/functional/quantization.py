@@ -210,7 +210,7 @@ def finite_scalar_round(z: Tensor, levels: Sequence[int]) -> Tensor:
     """
     check_tensor(z, "z", "..., n_components")
     check_levels(levels, z)
-    top = torch.tensor(levels, dtype=z.dtype, device=z.device) - 1
+    top = _vector(levels, z.device).to(z.dtype) - 1
     bounded = z.tanh()
     rounded = 2 * ((bounded + 1) / 2 * top).round() / top - 1
     return bounded + (rounded - bounded).detach()
@@ -242,7 +242,7 @@ def finite_scalar_tokens(values: Tensor, levels: Sequence[int]) -> Tensor:
     """
     check_tensor(values, "values", "..., n_components")
     check_levels(levels, values)
-    top = torch.tensor(levels, dtype=values.dtype, device=values.device) - 1
+    top = _vector(levels, values.device).to(values.dtype) - 1
     digits = ((values + 1) / 2 * top).round().long()  # (..., n_components)
     return (digits * _radix(levels, values.device)).sum(dim=-1)
 
@@ -271,11 +271,16 @@ def finite_scalar_values(tokens: Tensor, levels: Sequence[int]) -> Tensor:
     """
     check_tensor(tokens, "tokens", "...", "int")
     check_levels(levels)
-    n_levels = torch.tensor(levels, device=tokens.device)
+    n_levels = _vector(levels, tokens.device)
     digits = tokens.unsqueeze(-1) // _radix(levels, tokens.device) % n_levels
     return 2 * digits.float() / (n_levels - 1) - 1  # (..., n_components)
 
 
 def _radix(levels: Sequence[int], device: torch.device) -> Tensor:
     """How much one level up in every component adds to the token."""
-    return torch.tensor([math.prod(levels[:i]) for i in range(len(levels))]).to(device)
+    return _vector([math.prod(levels[:i]) for i in range(len(levels))], device)
+
+
+def _vector(values: Sequence[int], device: torch.device) -> Tensor:
+    """Make a vector on the device: a copy from the host would wait for it."""
+    return torch.stack([torch.full((), value, device=device) for value in values])

@@ -52,6 +52,11 @@ class MaskedPrior(TokenPrior):
         classes, absent = share(classes), share(absent)
         with own_draws():
             hidden = self.transformer(places, mask, classes, absent)
+        if mask.device.type != "cpu":  # to wait for their number would take longer
+            weight = mask.unsqueeze(-1).expand_as(places)
+            nats = self._nats(hidden, places) * weight
+            mean = nats.sum() / weight.sum()
+            return mean_of_ranks({"token_loss": mean}, weight.sum())
         # Visible places would only cost time.
         nats = self._nats(hidden[mask], places[mask])
         return mean_of_ranks({"token_loss": nats.mean()}, nats.numel())

@@ -137,15 +137,18 @@ class MovingAverage(nn.Module):
     @torch.no_grad()
     def follow(self, online: nn.Module, momentum: float) -> None:
         """Move: ``target <- momentum * target + (1 - momentum) * online``."""
-        for target, source in zip(
-            self.module.parameters(), online.parameters(), strict=True
-        ):
-            target.lerp_(source, 1 - momentum)
-        for kept, given in zip(self.module.buffers(), online.buffers(), strict=True):
-            if kept.is_floating_point():
-                kept.lerp_(given, 1 - momentum)
-            else:
-                kept.copy_(given)
+        kept, given = _tensors(self.module), _tensors(online)
+        averaged = [i for i, x in enumerate(kept) if x.is_floating_point()]
+        torch._foreach_lerp_(  # as torch.optim.swa_utils
+            [kept[i] for i in averaged], [given[i] for i in averaged], 1 - momentum
+        )
+        for target, source in zip(kept, given, strict=True):
+            if not target.is_floating_point():
+                target.copy_(source)
+
+
+def _tensors(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(), *module.buffers()]
 
 
 class ObjectiveNetwork(nn.Module):

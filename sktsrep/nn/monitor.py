@@ -44,17 +44,19 @@ class EmbeddingMonitor(nn.Module):
             h = F.pad(h.detach().double(), (0, 1), value=1.0)
             with torch.autocast(h.device.type, enabled=False):
                 moments = h.T @ h  # (n_features + 1, n_features + 1)
-            self.moments = moments if self.moments is None else self.moments + moments
+            if self.moments is None:
+                self.moments = torch.zeros_like(moments)
+            self.moments += moments
 
     def epoch_metrics(self) -> dict[str, Tensor]:
         """Compute the figures since the last call, and start anew."""
-        if self.moments is None:
+        if self.moments is None or not self.moments[-1, -1] > 0:
             return {}
-        moments = total(self.moments)
+        moments = total(self.moments).cpu()  # where small matrices are faster
         moments = moments / moments[-1, -1]
         mean = moments[-1, :-1]
         covariance = moments[:-1, :-1] - torch.outer(mean, mean)
-        self.moments = None
+        self.moments.zero_()
         return {
             "effective_rank": effective_rank(covariance),
             "feature_std": covariance.diagonal().clamp(min=0).sqrt().mean(),

@@ -83,7 +83,7 @@ class QuantizerModule(nn.Module):
             "perplexity": perplexity(self.epoch_counts),
             "codebook_usage": (self.epoch_counts > 0).float().mean(),
         }
-        self.epoch_counts = torch.zeros_like(self.epoch_counts)
+        self.epoch_counts.zero_()
         return metrics
 
 

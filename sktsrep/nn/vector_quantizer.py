@@ -43,6 +43,7 @@ class VectorQuantizer(QuantizerModule):
     """
 
     counts: Tensor
+    n_steps: Tensor
 
     def __init__(
         self,
@@ -59,9 +60,10 @@ class VectorQuantizer(QuantizerModule):
         self.decay = decay
         self.commitment_weight = commitment_weight
         self.revival_threshold = revival_threshold
-        self.n_steps = 0
         self.make_codebook(torch.randn(n_codes, dim))
         self.register_buffer("counts", torch.ones(n_codes))
+        n_steps = torch.zeros((), dtype=torch.float64)
+        self.register_buffer("n_steps", n_steps, persistent=False)
 
     def make_codebook(self, codes: Tensor) -> None:
         """Register ``codebook``, as a buffer or as a parameter."""
@@ -103,11 +105,12 @@ class VectorQuantizer(QuantizerModule):
         """Move averages towards a batch's vectors (n_vectors, dim)."""
         # Averages over few steps at first: codes must follow a fast encoder.
         self.n_steps += 1
-        decay = min(self.decay, self.n_steps / (self.n_steps + 10))
+        decay = (self.n_steps / (self.n_steps + 10)).clamp(max=self.decay)
+        rate = (1 - decay).float()
         # Shares of a uniform use: 1 means that a code has its fair part.
         fair = self.n_codes / len(tokens)
-        self.counts.lerp_(token_counts(tokens, self.n_codes) * fair, 1 - decay)
-        self.move_codes(vectors, tokens, fair, decay)
+        self.counts.lerp_(token_counts(tokens, self.n_codes) * fair, rate)
+        self.move_codes(vectors, tokens, fair, rate)
         if self.revival_threshold:
             # Masks instead of indices: no waiting for the device.
             dead = self.counts < self.revival_threshold
@@ -116,7 +119,7 @@ class VectorQuantizer(QuantizerModule):
             self.counts.masked_fill_(dead, 1)
 
     def move_codes(
-        self, vectors: Tensor, tokens: Tensor, fair: float, decay: float
+        self, vectors: Tensor, tokens: Tensor, fair: float, rate: Tensor
     ) -> None:
         """Move the codes without gradient; ``fair`` scales sums to fair use."""
 
@@ -162,11 +165,11 @@ class EMAQuantizer(VectorQuantizer):
         self.sums.copy_(codes)
 
     def move_codes(
-        self, vectors: Tensor, tokens: Tensor, fair: float, decay: float
+        self, vectors: Tensor, tokens: Tensor, fair: float, rate: Tensor
     ) -> None:
         """Move sums and codes towards the vectors, with Laplace smoothing."""
         sums = torch.zeros_like(self.sums).index_add_(0, tokens, vectors)
-        self.sums.lerp_(sums * fair, 1 - decay)
+        self.sums.lerp_(sums * fair, rate)
         self.codebook.copy_(self.sums / self._smoothed_counts().unsqueeze(1))
 
     def _smoothed_counts(self, eps: float = 1e-5) -> Tensor:
