@@ -64,13 +64,18 @@ EQUAL = {
 }
 
 
+def plain_descent(parameters, *, capturable, **settings):
+    """Make what takes AdamW's place."""
+    return torch.optim.SGD(parameters, **settings)
+
+
 def fit_one_step(name):
     """Fit by plain gradient steps: Adam's have a size that rounding may flip."""
     make, params, series = EQUAL[name]
     estimator = make(**{**ONE_STEP, **params})
     if make in (tiny_sampler, tiny_autoregressive):
         estimator.set_params(tokenizer=tiny_tokenizer(max_epochs=0))
-    adam, torch.optim.AdamW = torch.optim.AdamW, torch.optim.SGD
+    adam, torch.optim.AdamW = torch.optim.AdamW, plain_descent
     try:
         return estimator.fit(series, y[: len(series)])
     finally:

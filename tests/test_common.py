@@ -301,20 +301,21 @@ def test_mps_is_no_device(device_estimator):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-def test_fitted_on_cuda_used_on_cpu(estimator):
+def test_fitted_on_cuda_used_on_cpu(device_estimator):
     X, y = waves()
-    estimator.set_params(device="cuda").fit(X, y)
-    moved = copy.deepcopy(estimator)
+    device_estimator.set_params(device="cuda").fit(X, y)
+    moved = copy.deepcopy(device_estimator)
     if hasattr(moved, "net_"):
         moved.net_.set_params(device="cpu")
         moved.net_.module_.cpu()
     else:
         moved.set_params(device="cpu")
-    expected = output(estimator, X)
+    expected = output(device_estimator, X)
     if expected.dtype == np.int64:  # a near tie may fall the other way
         assert (output(moved, X) == expected).mean() > 0.95
-    elif not {"quantizer", "tokenizer"} & estimator.get_params().keys():
-        np.testing.assert_allclose(output(moved, X), expected, rtol=1e-2, atol=1e-2)
+    elif not {"quantizer", "tokenizer"} & device_estimator.get_params().keys():
+        is_close = np.isclose(output(moved, X), expected, rtol=1e-2, atol=1e-2)
+        assert is_close.mean() > 0.999  # shares of time above a threshold jump
 
 
 @pytest.mark.parametrize(

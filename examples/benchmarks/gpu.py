@@ -4,8 +4,8 @@ It needs no data and no network. It runs the tests that are for GPUs, then times
 synthetic series:
 
 - steps of the tokenizer and of the MaskGIT sampler, small and large. "eager" launches
-  every kernel by itself, "recorded" is what ``fit`` does by default, as CUDA graphs, and
-  "compiled" is ``compile=True``, recorded too;
+  every kernel by itself, "recorded" is what ``fit`` does by default, with CUDA graphs,
+  and "compiled" is ``compile=True``, recorded too;
 - whole fits with default parameters on 500 series of 140 timepoints, as many as
   ECG5000 has, and sampling of 10,000 series.
 
@@ -39,6 +39,10 @@ from sktsrep._training import net as net_module
 ROOT = Path(__file__).parents[2]
 STEPS_PER_EPOCH = 10
 EPOCHS = 6
+TESTS = (
+    "pytest -q -m gpu -n 6 -p no:benchmark -W ignore::DeprecationWarning "
+    "tests/test_gpu.py tests/test_common.py tests/test_validation.py"
+)
 MODES = ["recorded", "eager", "compiled"]
 SETTINGS = dict(device="cuda", random_state=0, validation_fraction=None)
 LARGE = dict(hidden_dim=1024, n_layers=12, n_heads=16, batch_size=512, amp=True)
@@ -177,19 +181,8 @@ def main():
     options = parser.parse_args()
     print(json.dumps(machine()), flush=True)
     if not options.no_tests:
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-m",
-            "gpu",
-            "-n",
-            "6",
-            "-p",
-            "no:benchmark",
-        ]
-        subprocess.run([*command, "tests"], cwd=ROOT, check=False)
+        command = f"{sys.executable} -m {TESTS}"
+        subprocess.run(command.split(), cwd=ROOT, check=False)
     for measure in (measure_fits(), measure_steps(options.modes)):
         for row in measure:
             print(json.dumps(row), flush=True)

@@ -139,7 +139,8 @@ def _overlap_add(frames: Tensor, hop_length: int) -> Tensor:
     padding = -frames.shape[2] % hop_length
     pieces = F.pad(frames, (0, 0, 0, padding)).unflatten(2, (-1, hop_length)).unbind(2)
     most = len(pieces) - 1
-    hops = sum(F.pad(piece, (i, most - i)) for i, piece in enumerate(pieces))
+    shifted = [F.pad(piece, (i, most - i)) for i, piece in enumerate(pieces)]
+    hops = torch.stack(shifted).sum(dim=0)  # (batch, channels, hop, hops)
     return hops.transpose(2, 3).flatten(start_dim=2)  # (batch, channels, hops * hop)
 
 

@@ -118,27 +118,33 @@ class Autoencoder(TrainingModule):
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """Compute the loss terms of standardized series (batch, channels, time)."""
         x = self._shift_some(x)
-        own = share(x)
-        spectrogram = self.encoder.spectrogram(own)
-        z = gather(self.encoder.latent(spectrogram), len(x))  # (batch, dim, places)
+        views = [x]
+        if self.objective is not None:
+            views.append(augment(x, self.augmentations))
+        own = [share(view) for view in views]
+        # All views at once: many small steps would take longer than few larger ones.
+        spectrogram = self.encoder.spectrogram(torch.cat(own))
+        own_z = self.encoder.latent(spectrogram).chunk(len(views))
+        z, *z_views = (gather(part, len(x)) for part in own_z)  # (batch, dim, places)
         z_q, _, terms = self.quantizer(z)
-        decoded, series = self.decode(share(z_q), x.shape[-1])
         self.monitor(pool(z_q))
+        # The view is not quantized.
+        latents = [share(z_q), *own_z[1:]] if self.augmented_weight else [share(z_q)]
+        decoded, series = self.decode(torch.cat(latents), x.shape[-1])
         # Relative, because most bins have next to no share in the series' error.
         relative = spectrogram / self.encoder.bin_scale
+        n_own = len(own[0])
         decoder_terms = {
-            "time_loss": F.mse_loss(series, own),
-            "frequency_loss": F.mse_loss(decoded, relative),
+            "time_loss": F.mse_loss(series[:n_own], own[0]),
+            "frequency_loss": F.mse_loss(decoded[:n_own], relative[:n_own]),
         }
+        if len(latents) > 1:
+            loss = F.mse_loss(series[n_own:], own[1])
+            decoder_terms["augmented_loss"] = self.augmented_weight * loss
         joint = {}
         if self.objective is not None and self.joint_embedding is not None:
-            view = augment(x, self.augmentations)
-            own_view = share(view)
-            own_z_view = self.encoder(own_view)
-            decoder_terms |= self._augmented_terms(own_z_view, own_view)
-            z_view = gather(own_z_view, len(x))
-            joint = self.objective.losses(self.joint_embedding, z_q, z_view, x, view)
-        terms |= mean_of_ranks(decoder_terms, len(own))
+            joint = self.objective.losses(self.joint_embedding, z_q, *z_views, *views)
+        terms |= mean_of_ranks(decoder_terms, n_own)
         return terms | {name: self.ssl_weight * term for name, term in joint.items()}
 
     def _shift_some(self, x: Tensor) -> Tensor:
@@ -147,13 +153,6 @@ class Autoencoder(TrainingModule):
         # A small data set is soon memorized; shifting makes it new at every step.
         shifted = torch.rand(len(x), 1, 1, device=x.device) < self.shift_probability
         return torch.where(shifted, time_shift(x), x)
-
-    def _augmented_terms(self, z_view: Tensor, view: Tensor) -> dict[str, Tensor]:
-        """Reconstruction of the view, which is not quantized."""
-        if not self.augmented_weight:
-            return {}
-        loss = F.mse_loss(self.decode(z_view, view.shape[-1])[1], view)
-        return {"augmented_loss": self.augmented_weight * loss}
 
     def after_step(self, progress: float) -> None:
         """Update what the objective's network averages over steps."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor
 
 from sktsrep._ranks import gather, share
@@ -66,9 +67,9 @@ class JointEncoder(TrainingModule):
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """Compute the loss terms of standardized series (batch, channels, time)."""
         view, other = (augment(x, self.augmentations) for _ in range(2))
-        z, z_other = (
-            gather(self.encoder(share(part)), len(x)) for part in (view, other)
-        )
+        # Both at once: many small steps would take longer than few larger ones.
+        own_z = self.encoder(torch.cat([share(view), share(other)]))
+        z, z_other = (gather(part, len(x)) for part in own_z.chunk(2))
         self.monitor(pool(z))
         if self.objective is None or self.joint_embedding is None:
             return {}

@@ -52,14 +52,21 @@ class MaskedPrior(TokenPrior):
         classes, absent = share(classes), share(absent)
         with own_draws():
             hidden = self.transformer(places, mask, classes, absent)
-        if mask.device.type != "cpu":  # to wait for their number would take longer
-            weight = mask.unsqueeze(-1).expand_as(places)
-            nats = self._nats(hidden, places) * weight
-            mean = nats.sum() / weight.sum()
-            return mean_of_ranks({"token_loss": mean}, weight.sum())
-        # Visible places would only cost time.
-        nats = self._nats(hidden[mask], places[mask])
-        return mean_of_ranks({"token_loss": nats.mean()}, nats.numel())
+        # On a GPU, to wait for the number of masked places takes longer than to score
+        # all places.
+        is_sparse = mask.device.type == "cpu"
+        mean, count = self._masked_nats(hidden, places, mask, is_sparse=is_sparse)
+        return mean_of_ranks({"token_loss": mean}, count)
+
+    def _masked_nats(
+        self, hidden: Tensor, places: Tensor, mask: Tensor, *, is_sparse: bool
+    ) -> tuple[Tensor, int | Tensor]:
+        """Mean cross-entropy of the tokens of masked places, and their number."""
+        if is_sparse:
+            nats = self._nats(hidden[mask], places[mask])
+            return nats.mean(), nats.numel()
+        weight = mask.unsqueeze(-1).expand_as(places)
+        return (self._nats(hidden, places) * weight).sum() / weight.sum(), weight.sum()
 
     def decoding_path(
         self,
