@@ -14,6 +14,7 @@ from sktsrep.fcn import FCNClassifier
 from sktsrep.imputation import GaussianImputer
 from sktsrep.model_selection import WindowKFold
 from sktsrep.preprocessing import STFTTransformer
+from sktsrep.pretrained import PretrainedEncoder
 from sktsrep.recordings import Windows
 from sktsrep.samplers import AutoregressiveSampler, MaskGITSampler
 from sktsrep.tokenizers import SSLVQTokenizer
@@ -26,6 +27,7 @@ __all__ = [
     "FineTunedClassifier",
     "GaussianImputer",
     "MaskGITSampler",
+    "PretrainedEncoder",
     "SSLEncoder",
     "SSLVQTokenizer",
     "STFTTransformer",

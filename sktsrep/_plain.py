@@ -31,6 +31,7 @@ _ESTIMATORS = {
     "GaussianImputer": "sktsrep.imputation",
     "GradientCodebook": "sktsrep.quantizers",
     "MaskGITSampler": "sktsrep.samplers",
+    "PretrainedEncoder": "sktsrep.pretrained",
     "ResidualVQ": "sktsrep.quantizers",
     "SSLEncoder": "sktsrep.encoders",
     "SSLVQTokenizer": "sktsrep.tokenizers",

@@ -32,7 +32,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skorch.callbacks import Callback
 
 import sktsrep
-from sktsrep import GaussianImputer, STFTTransformer
+from sktsrep import GaussianImputer, PretrainedEncoder, STFTTransformer
 from sktsrep._base import TorchEstimator
 from sktsrep._spectral import SpectralEstimator
 from sktsrep.objectives import VIbCReg
@@ -43,6 +43,7 @@ ESTIMATORS = [
     GaussianImputer(),
     STFTTransformer(device="cpu"),
     STFTTransformer(device="cpu", flatten=True),
+    PretrainedEncoder(scales=(64,), device="cpu"),
     tiny_tokenizer(**SHORT),
     tiny_tokenizer(ssl=None, output="tokens", **SHORT),
     tiny_sampler(tiny_tokenizer(ssl=None, **SHORT), **SHORT),

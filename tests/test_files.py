@@ -34,7 +34,15 @@ from skorch.callbacks import Callback
 from torch import nn
 
 import sktsrep
-from sktsrep import AnomalyDetector, STFTTransformer, Windows, _files, _plain, _versions
+from sktsrep import (
+    AnomalyDetector,
+    PretrainedEncoder,
+    STFTTransformer,
+    Windows,
+    _files,
+    _plain,
+    _versions,
+)
 from sktsrep.augmentations import flip, gaussian_noise
 from sktsrep.imputation import GaussianImputer
 from sktsrep.networks import TrainingModule
@@ -46,6 +54,7 @@ FILES = Path(__file__).parent / "files"
 SHORT = {"max_epochs": 1}
 MAKERS = {
     "stft": lambda: STFTTransformer(device="cpu"),
+    "pretrained": lambda: PretrainedEncoder(scales=(64,), device="cpu"),
     "windows": lambda: Windows(16),
     "imputer": GaussianImputer,
     "tokenizer": lambda: tiny_tokenizer(**SHORT),

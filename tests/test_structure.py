@@ -57,6 +57,7 @@ MAY_IMPORT = {
     },
     "_spectral": {"_base", "_device", "_gaps", "_warnings", "functional", "nn"},
     "preprocessing": ENGINE | {"_fit", "_gaps", "_versions", "functional", "nn"},
+    "pretrained": ENGINE | {"_files", "_fit", "_gaps", "_versions"},
     "encoders": ESTIMATOR | {"_spectral", "augmentations", "objectives"},
     "tokenizers": ESTIMATOR
     | {
@@ -107,6 +108,7 @@ MAY_IMPORT = {
         "imputation",
         "model_selection",
         "preprocessing",
+        "pretrained",
         "recordings",
         "samplers",
         "tokenizers",
