@@ -133,12 +133,11 @@ def main():
         return
     paths = {path.stem: path for path in sorted(options.data.glob("u[ce][ra]/*.npz"))}
     done = {(row["dataset"], row["arm"]) for row in read_rows(options.out)}
-    for name, fold in folds(paths).items():
-        if fold not in options.folds:
+    size = {name: sum(x.size for x in load(path)[::2]) for name, path in paths.items()}
+    for name, fold in sorted(folds(paths).items(), key=lambda item: size[item[0]]):
+        if fold not in options.folds or size[name] > MOST_VALUES:
             continue
         data = load(paths[name])
-        if data[0].size + data[2].size > MOST_VALUES:
-            continue
         for arm, representation in representations(options.weights, fold).items():
             if (name, arm) in done:
                 continue
