@@ -25,9 +25,10 @@ from sktsrep._device import (
     to_device,
     to_tensor,
 )
-from sktsrep._fit import is_nested_fit
-from sktsrep._gaps import bridge, by_length, observed_lengths
+from sktsrep._fit import is_nested_fit, learned_once
+from sktsrep._gaps import bridge, by_length, observed_lengths, pad_ends
 from sktsrep._holdout import held_out_rows, n_held_out
+from sktsrep._inputs import as_array_like, is_list_of_series
 from sktsrep._ranks import agree, from_first, joined, n_ranks
 from sktsrep._training import FitProgress, check_callbacks, resolve_epochs, train
 from sktsrep._validation import validate_series
@@ -47,7 +48,14 @@ __all__ = [
 _PATIENCE = 10
 
 # Parameters that do not change what is trained. A tokenizer is told by its tokens.
-_NOT_IDENTITY = {"callbacks", "checkpoint", "device", "tokenizer", "verbose"}
+_NOT_IDENTITY = {
+    "callbacks",
+    "checkpoint",
+    "device",
+    "tokenizer",
+    "verbose",
+    "warm_start",
+}
 
 # Series that are prepared at once: temporary copies of all take many times their space.
 SERIES_AT_ONCE = 1024
@@ -88,6 +96,7 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
         "verbose": ["verbose"],
         "callbacks": [list, None],
         "checkpoint": [str, os.PathLike, None],
+        "warm_start": ["boolean"],
     }
 
     def __init__(
@@ -106,6 +115,7 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
         verbose=0,
         callbacks=None,
         checkpoint=None,
+        warm_start=False,
     ):
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -120,6 +130,7 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
         self.verbose = verbose
         self.callbacks = callbacks
         self.checkpoint = checkpoint
+        self.warm_start = warm_start
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -137,6 +148,28 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
             )
 
     # ------------------------------------------------------------------ training
+
+    @property
+    def _goes_on(self):
+        """Whether a fit begins where the last one has ended."""
+        return self.warm_start and hasattr(self, "net_")
+
+    @property
+    def _known_classes(self):
+        """Classes that labels of a fit must be among; None for any."""
+        return self.classes_ if self._goes_on else None
+
+    def _validate_training(self, X, y="no_validation"):
+        """Check the series and the labels of a fit.
+
+        Samples of one that goes on are as before, but all series of a list may be
+        shorter.
+        """
+        if self._goes_on and is_list_of_series(X):
+            X = as_array_like(X, "X", pad=True)
+            if X.dtype.kind == "f" and X.ndim < 4:
+                X = pad_ends(X, max(self.sample_shape_[-1], X.shape[-1]))
+        return validate_series(self, X, y, reset=not self._goes_on, allow_nan=True)
 
     def _patience(self):
         """Epochs that early stopping waits; None without early stopping."""
@@ -216,7 +249,9 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
         open_context = subcontext or self._init_callback_context
         context = open_context(max_subtasks=n_epochs)
         context.call_on_fit_task_begin(estimator=self)
-        checkpoint = self._open_checkpoint(tensors, lengths, held_out)
+        trained = self.net_.module_ if self._goes_on else None
+        start = [] if trained is None else trained.state_dict().values()
+        checkpoint = self._open_checkpoint(tensors, lengths, held_out, *start)
         self.net_, self._history = train(
             make_network,
             tensors,
@@ -236,6 +271,7 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
             callbacks=[*(self.callbacks or []), *callbacks],
             keep_interrupted=not is_nested_fit(),
             checkpoint=checkpoint,
+            trained=trained,
         )
         self.n_iter_ = len(next(iter(self._history.values()), ()))
         self.n_threads_ = torch.get_num_threads()
@@ -371,11 +407,15 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
             self._warn_of_outliers(is_outlying, ends)
         low = ends[0].masked_fill(is_outlying, torch.inf).amin(dim=0).unsqueeze(1)
         high = ends[1].masked_fill(is_outlying, -torch.inf).amax(dim=0).unsqueeze(1)
+        self._set_bounds(low, high)
+        return low, high
+
+    @learned_once
+    def _set_bounds(self, low, high):
         center = low / 2 + high / 2  # a sum of both might overflow
         reach = _REACH * torch.maximum(high / 2 - low / 2, 1e-3 * center.abs())
         reach = torch.where(reach > 0, reach, _REACH)
         self._bounds = (center - reach).numpy(), (center + reach).numpy()
-        return low, high
 
     def _warn_of_outliers(self, is_outlying, ends):
         rows, channels = is_outlying.nonzero().T.tolist()

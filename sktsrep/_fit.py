@@ -19,6 +19,7 @@ __all__ = [
     "clone_with_seed",
     "fitted_copy",
     "is_nested_fit",
+    "learned_once",
     "training_fit",
 ]
 
@@ -78,6 +79,21 @@ def training_fit(fit):
         return estimator
 
     return _fit_context(prefer_skip_nested_validation=False)(complete_fit)
+
+
+def learned_once(learn):
+    """Decorate what learns from the data of a fit, and stays in those that go on.
+
+    Networks that are trained further must see series as before, and code them as
+    before.
+    """
+
+    @functools.wraps(learn)
+    def learn_once(estimator, *args):
+        if not estimator._goes_on:
+            learn(estimator, *args)
+
+    return learn_once
 
 
 _IS_NESTED = ContextVar("is_nested", default=False)

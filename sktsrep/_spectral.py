@@ -13,6 +13,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from sktsrep._base import SERIES_AT_ONCE, TorchEstimator
 from sktsrep._device import as_series, resolve_device, to_device, to_tensor
+from sktsrep._fit import learned_once
 from sktsrep._gaps import bridge, until_ends
 from sktsrep._warnings import warn_user
 from sktsrep.functional import (
@@ -75,6 +76,7 @@ class SpectralEstimator(
         verbose=0,
         callbacks=None,
         checkpoint=None,
+        warm_start=False,
     ):
         super().__init__(
             max_epochs=max_epochs,
@@ -90,6 +92,7 @@ class SpectralEstimator(
             verbose=verbose,
             callbacks=callbacks,
             checkpoint=checkpoint,
+            warm_start=warm_start,
         )
         self.n_fft = n_fft
         self.hop_length = hop_length
@@ -196,6 +199,7 @@ class SpectralEstimator(
         )
         return self._standardize_all(series), make_encoder
 
+    @learned_once
     def _fit_shared_moments(self, X, lengths):
         """Learn the mean and the deviation that all series share, if they do.
 
@@ -231,6 +235,7 @@ class SpectralEstimator(
             x = x * torch.where(deviation > 0, shared / deviation, 1.0)
         return x + to_tensor(self._shared_mean, x.device)
 
+    @learned_once
     def _fit_scale(self, series, lengths):
         """Learn offset and scale, chunk by chunk in double precision."""
         if lengths is not None:

@@ -16,6 +16,7 @@ from sktsrep._inputs import (
 )
 
 __all__ = [
+    "check_known",
     "check_mask",
     "check_n_axes",
     "check_positive_int",
@@ -325,13 +326,15 @@ def check_mask(mask, X):
     return mask
 
 
-def class_indices(y):
+def class_indices(y, known=None):
     """Find the classes, and the index of every label among them.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
         Class labels.
+    known : ndarray of shape (n_classes,), default=None
+        The classes, if they are known already.
 
     Returns
     -------
@@ -341,7 +344,8 @@ def class_indices(y):
     Raises
     ------
     ValueError
-        For continuous labels, missing ones, or more than one per sample.
+        For continuous labels, missing ones, more than one per sample, or labels that
+        are not among known ones.
 
     Examples
     --------
@@ -351,7 +355,26 @@ def class_indices(y):
     _check_labels(y)
     y = column_or_1d(y, warn=True)
     check_classification_targets(y)
-    return np.unique(y, return_inverse=True)
+    classes, indices = np.unique(y, return_inverse=True)
+    if known is None:
+        return classes, indices
+    check_known(classes, known)
+    return known, np.searchsorted(known, classes)[indices]
+
+
+def check_known(y, classes):
+    """Raise ValueError for labels that are not among the classes.
+
+    Examples
+    --------
+    >>> check_known(np.array([1, 0]), np.array([0, 1]))
+    """
+    unknown = sorted(set(y.tolist()) - set(classes.tolist()), key=str)
+    if unknown:
+        raise ValueError(
+            f"y contains previously unseen labels: {unknown}. Known are "
+            f"{classes.tolist()}."
+        )
 
 
 def _check_labels(y):
@@ -365,13 +388,15 @@ def _check_labels(y):
         )
 
 
-def labeled_rows(y):
+def labeled_rows(y, known=None):
     """Find the rows whose label is not the -1 of scikit-learn's unlabeled samples.
 
     Parameters
     ----------
     y : ndarray of shape (n_samples,)
         Labels. With fewer than two other classes, -1 is a class like others.
+    known : ndarray of shape (n_classes,), default=None
+        The classes, if they are known already.
 
     Returns
     -------
@@ -382,7 +407,8 @@ def labeled_rows(y):
     >>> labeled_rows(np.array([0, -1, 1])), labeled_rows(np.array([1, -1, 1]))
     (array([ True, False,  True]), array([ True,  True,  True]))
     """
-    if y.dtype.kind != "i" or len(np.unique(y[y != -1])) < 2:
+    classes = np.unique(y) if known is None else known
+    if y.dtype.kind != "i" or np.sum(classes != -1) < 2:
         return np.ones(len(y), dtype=bool)
     return y != -1
 

@@ -13,7 +13,7 @@ from sktsrep._device import to_device, to_tensor
 from sktsrep._fit import training_fit
 from sktsrep._gaps import end_at, observed_lengths, to_length
 from sktsrep._spectral import SpectralEstimator
-from sktsrep._validation import check_positive_int, validate_series
+from sktsrep._validation import check_positive_int
 from sktsrep.networks import VariationalAutoencoder
 
 __all__ = ["VAE"]
@@ -85,6 +85,13 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         where epochs are shorter. A fit with the same data and parameters goes on from
         it, and ends with the same bits as one that was never stopped; with others it
         raises. Needs a ``random_state`` that is an int. It stays after the fit.
+    warm_start : bool, default=False
+        Whether a second ``fit`` goes on from the weights of the first, as when new data
+        arrive every month. It keeps window, scaling, codebook, classes, and the fitted
+        encoder or tokenizer that the estimator holds. Samples must have the same shape,
+        labels must be known, and parameters that shape the network must not change.
+        Optimizer, schedule and what an objective trains beside the encoder start anew;
+        ``history_`` and ``n_iter_`` are those of the last fit. A clone starts afresh.
 
     Attributes
     ----------
@@ -155,6 +162,7 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         verbose=0,
         callbacks=None,
         checkpoint=None,
+        warm_start=False,
     ):
         super().__init__(
             n_fft=n_fft,
@@ -175,6 +183,7 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
             verbose=verbose,
             callbacks=callbacks,
             checkpoint=checkpoint,
+            warm_start=warm_start,
         )
         self.latent_dim = latent_dim
         self.beta = beta
@@ -198,7 +207,7 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         -------
         self
         """
-        X = validate_series(self, X, reset=True, allow_nan=True)
+        X = self._validate_training(X)
         series, make_encoder = self._fit_series(X)
         make_network = functools.partial(
             VariationalAutoencoder,

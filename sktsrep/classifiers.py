@@ -15,7 +15,7 @@ from sktsrep._device import apply_in_chunks, resolve_device, to_device
 from sktsrep._fit import fitted_copy, training_fit
 from sktsrep._spectral import SpectralEstimator
 from sktsrep._training import freeze
-from sktsrep._validation import class_indices, labeled_rows, validate_series
+from sktsrep._validation import class_indices, labeled_rows
 from sktsrep.encoders import SSLEncoder
 from sktsrep.networks import FineTunedNetwork
 
@@ -75,6 +75,13 @@ class FineTunedClassifier(SeriesClassifier):
         where epochs are shorter. A fit with the same data and parameters goes on from
         it, and ends with the same bits as one that was never stopped; with others it
         raises. Needs a ``random_state`` that is an int. It stays after the fit.
+    warm_start : bool, default=False
+        Whether a second ``fit`` goes on from the weights of the first, as when new data
+        arrive every month. It keeps window, scaling, codebook, classes, and the fitted
+        encoder or tokenizer that the estimator holds. Samples must have the same shape,
+        labels must be known, and parameters that shape the network must not change.
+        Optimizer, schedule and what an objective trains beside the encoder start anew;
+        ``history_`` and ``n_iter_`` are those of the last fit. A clone starts afresh.
 
     Attributes
     ----------
@@ -148,6 +155,7 @@ class FineTunedClassifier(SeriesClassifier):
         verbose=0,
         callbacks=None,
         checkpoint=None,
+        warm_start=False,
     ):
         super().__init__(
             max_epochs=max_epochs,
@@ -163,6 +171,7 @@ class FineTunedClassifier(SeriesClassifier):
             verbose=verbose,
             callbacks=callbacks,
             checkpoint=checkpoint,
+            warm_start=warm_start,
         )
         self.encoder = encoder
         self.freeze_epochs = freeze_epochs
@@ -192,14 +201,18 @@ class FineTunedClassifier(SeriesClassifier):
         """
         device = resolve_device(self.device)
         self._check_encoder()
-        X, y = validate_series(self, X, y, reset=True, allow_nan=True)
+        X, y = self._validate_training(X, y)
         weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        labeled = labeled_rows(y)
-        self.classes_, indices = class_indices(y[labeled])
+        labeled = labeled_rows(y, self._known_classes)
+        if not labeled.any():
+            raise ValueError("y has no labels: all series are marked as unlabeled.")
+        self.classes_, indices = class_indices(y[labeled], self._known_classes)
+        # A fit that goes on may lack some of the classes.
+        present, places = np.unique(self.classes_[indices], return_inverse=True)
         per_class = compute_class_weight(
-            self.class_weight, classes=self.classes_, y=self.classes_[indices]
+            self.class_weight, classes=present, y=present[places]
         )
-        weight = (weight[labeled] * per_class[indices]).astype(np.float32)
+        weight = (weight[labeled] * per_class[places]).astype(np.float32)
         self._n_validation(len(indices))
         context = self._init_callback_context(max_subtasks=2)
         context.call_on_fit_task_begin(estimator=self)
@@ -234,6 +247,8 @@ class FineTunedClassifier(SeriesClassifier):
             )
 
     def _fitted_encoder(self, X, context):
+        if self._goes_on:
+            return self.encoder_
         encoder = self.encoder
         if encoder is None:
             encoder = SSLEncoder(device=self.device)

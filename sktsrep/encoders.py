@@ -7,7 +7,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sktsrep._fit import training_fit
 from sktsrep._spectral import SpectralEstimator
-from sktsrep._validation import validate_series
 from sktsrep.augmentations import resolve_augmentations
 from sktsrep.networks import JointEncoder
 from sktsrep.objectives import OBJECTIVES, Objective, resolve_objective
@@ -92,6 +91,13 @@ class SSLEncoder(SpectralEstimator):
         where epochs are shorter. A fit with the same data and parameters goes on from
         it, and ends with the same bits as one that was never stopped; with others it
         raises. Needs a ``random_state`` that is an int. It stays after the fit.
+    warm_start : bool, default=False
+        Whether a second ``fit`` goes on from the weights of the first, as when new data
+        arrive every month. It keeps window, scaling, codebook, classes, and the fitted
+        encoder or tokenizer that the estimator holds. Samples must have the same shape,
+        labels must be known, and parameters that shape the network must not change.
+        Optimizer, schedule and what an objective trains beside the encoder start anew;
+        ``history_`` and ``n_iter_`` are those of the last fit. A clone starts afresh.
 
     Attributes
     ----------
@@ -167,6 +173,7 @@ class SSLEncoder(SpectralEstimator):
         verbose=0,
         callbacks=None,
         checkpoint=None,
+        warm_start=False,
     ):
         super().__init__(
             n_fft=n_fft,
@@ -187,6 +194,7 @@ class SSLEncoder(SpectralEstimator):
             verbose=verbose,
             callbacks=callbacks,
             checkpoint=checkpoint,
+            warm_start=warm_start,
         )
         self.ssl = ssl
         self.level = level
@@ -214,7 +222,7 @@ class SSLEncoder(SpectralEstimator):
         """
         objective = resolve_objective(self.ssl)
         augmentations = resolve_augmentations(self.augmentations)
-        X = validate_series(self, X, reset=True, allow_nan=True)
+        X = self._validate_training(X)
         series, make_encoder = self._fit_series(X)
         make_network = functools.partial(
             JointEncoder,

@@ -8,9 +8,9 @@ from sklearn.utils.validation import _check_sample_weight
 
 from sktsrep._base import SeriesClassifier
 from sktsrep._device import as_series, resolve_device, to_device, to_tensor
-from sktsrep._fit import training_fit
+from sktsrep._fit import learned_once, training_fit
 from sktsrep._gaps import bridge, until_ends
-from sktsrep._validation import check_n_axes, class_indices, validate_series
+from sktsrep._validation import check_n_axes, class_indices
 from sktsrep.functional import channel_scale
 from sktsrep.networks import FullyConvolutionalNetwork
 
@@ -63,6 +63,13 @@ class FCNClassifier(
         where epochs are shorter. A fit with the same data and parameters goes on from
         it, and ends with the same bits as one that was never stopped; with others it
         raises. Needs a ``random_state`` that is an int. It stays after the fit.
+    warm_start : bool, default=False
+        Whether a second ``fit`` goes on from the weights of the first, as when new data
+        arrive every month. It keeps window, scaling, codebook, classes, and the fitted
+        encoder or tokenizer that the estimator holds. Samples must have the same shape,
+        labels must be known, and parameters that shape the network must not change.
+        Optimizer, schedule and what an objective trains beside the encoder start anew;
+        ``history_`` and ``n_iter_`` are those of the last fit. A clone starts afresh.
 
     Attributes
     ----------
@@ -132,18 +139,16 @@ class FCNClassifier(
         self
         """
         device = resolve_device(self.device)
-        X, y = validate_series(self, X, y, reset=True, allow_nan=True)
+        X, y = self._validate_training(X, y)
         check_n_axes(X, type(self).__name__, 3)
-        self.classes_, indices = class_indices(y)
+        self.classes_, indices = class_indices(y, self._known_classes)
         lengths = self._whole_lengths(X)
         X = bridge(X)
         low, high = self._fit_bounds(X)
         series = as_series(to_tensor(X, device))
         series = series.clamp(low.to(series), high.to(series))
         known = series if lengths is None else until_ends(series, lengths)
-        mean = known.double().mean(dim=(0, 2)).unsqueeze(1)  # (n_channels, 1)
-        self.mean_ = mean.cpu().numpy()
-        self.scale_ = channel_scale(known, mean).cpu().numpy()
+        self._fit_scale(known)
         make_network = functools.partial(
             FullyConvolutionalNetwork,
             n_channels=series.shape[1],
@@ -154,6 +159,12 @@ class FCNClassifier(
         tensors = [self._prepare(series), *tensors]
         self._train(make_network, tensors, X, lengths=lengths, labels=indices)
         return self
+
+    @learned_once
+    def _fit_scale(self, known):
+        mean = known.double().mean(dim=(0, 2)).unsqueeze(1)  # (n_channels, 1)
+        self.mean_ = mean.cpu().numpy()
+        self.scale_ = channel_scale(known, mean).cpu().numpy()
 
     @property
     def _n_features_out(self):

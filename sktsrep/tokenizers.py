@@ -11,10 +11,10 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from sktsrep._base import SERIES_AT_ONCE, ScoreSamplesMixin
 from sktsrep._device import isolated_random_state, random_seed
-from sktsrep._fit import training_fit
+from sktsrep._fit import learned_once, training_fit
 from sktsrep._gaps import by_length, end_at, longer_half, observed_lengths, pad_ends
 from sktsrep._spectral import SpectralEstimator
-from sktsrep._validation import validate_series, validate_tokens
+from sktsrep._validation import validate_tokens
 from sktsrep._warnings import warn_user
 from sktsrep.augmentations import resolve_augmentations
 from sktsrep.networks import Autoencoder
@@ -131,6 +131,13 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         where epochs are shorter. A fit with the same data and parameters goes on from
         it, and ends with the same bits as one that was never stopped; with others it
         raises. Needs a ``random_state`` that is an int. It stays after the fit.
+    warm_start : bool, default=False
+        Whether a second ``fit`` goes on from the weights of the first, as when new data
+        arrive every month. It keeps window, scaling, codebook, classes, and the fitted
+        encoder or tokenizer that the estimator holds. Samples must have the same shape,
+        labels must be known, and parameters that shape the network must not change.
+        Optimizer, schedule and what an objective trains beside the encoder start anew;
+        ``history_`` and ``n_iter_`` are those of the last fit. A clone starts afresh.
 
     Attributes
     ----------
@@ -229,6 +236,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         verbose=0,
         callbacks=None,
         checkpoint=None,
+        warm_start=False,
     ):
         super().__init__(
             n_fft=n_fft,
@@ -249,6 +257,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
             verbose=verbose,
             callbacks=callbacks,
             checkpoint=checkpoint,
+            warm_start=warm_start,
         )
         self.ssl = ssl
         self.quantizer = quantizer
@@ -287,7 +296,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         objective = resolve_objective(self.ssl)
         quantizer = resolve_quantizer(self.quantizer)
         augmentations = resolve_augmentations(self.augmentations)
-        X = validate_series(self, X, reset=True, allow_nan=True)
+        X = self._validate_training(X)
         series, make_encoder = self._fit_series(X)
         lengths = self._whole_lengths(X)
         self._fit_windows(series, lengths, quantizer)
@@ -295,7 +304,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
             Autoencoder,
             make_encoder=make_encoder,
             quantizer=quantizer,
-            n_samples=len(X),
+            n_samples=self._n_codebook_samples(len(X)),
             objective=objective,
             augmentations=augmentations,
             ssl_weight=self.ssl_weight,
@@ -311,21 +320,32 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         self.token_shape_ = (n_places, module.quantizer.depth)
         return self
 
+    def _n_codebook_samples(self, n_samples):
+        """Series that the size of the codebook depends on: those of the first fit."""
+        if self._goes_on:
+            return self._module.made_from["n_samples"]
+        return n_samples
+
     def _fit_windows(self, series, lengths, quantizer):
         """Learn the scaler of windows; leave in standardized series what it leaves.
 
         Series of unequal length have one level each up to their ends.
         """
+        self._start_windows(series, lengths, quantizer)
+        if lengths is not None and self._windows.has_levels:
+            self._remove_levels(series, lengths)
+        else:
+            windows = self._windows.to(series.device)
+            for rows in series.split(SERIES_AT_ONCE):
+                rows.copy_(windows(rows)[0])
+
+    @learned_once
+    def _start_windows(self, series, lengths, quantizer):
         with isolated_random_state(random_seed(self.random_state), series.device):
             module = quantizer.make_module(len(series))
             n_codes = module.n_codes // module.depth
             self._windows = WindowScaler(series.shape[1], n_codes, module.depth)
             self._windows.to(series.device).start(longer_half(series, lengths))
-        if lengths is not None and self._windows.has_levels:
-            self._remove_levels(series, lengths)
-        else:
-            for rows in series.split(SERIES_AT_ONCE):
-                rows.copy_(self._windows(rows)[0])
         self.level_codebook_ = None
         if self._windows.has_levels:
             codebook = self._windows.quantizer.codebook
@@ -333,9 +353,10 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
 
     def _remove_levels(self, series, lengths):
         """Leave in series of unequal length what the scaler of windows leaves."""
+        windows = self._windows.to(series.device)
         for length in np.unique(lengths):
             rows = torch.from_numpy(np.flatnonzero(lengths == length))
-            rest = self._windows(series[rows, :, :length])[0]
+            rest = windows(series[rows, :, :length])[0]
             series[rows, :, :length] = rest
             series[rows, :, length:] = rest[..., -1:]
 

@@ -34,6 +34,21 @@ class KeepNetwork(Callback):
         self.start = copy.deepcopy(self.network)
 
 
+class PowerCut(BaseException):
+    """No error that anything handles."""
+
+
+class StopAt(Callback):
+    """Cut the power in the middle of an epoch."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_batch_end(self, net, **kwargs):
+        if len(net.history) == self.epoch:
+            raise PowerCut
+
+
 def tiny_tokenizer(**params):
     codebook = {"quantizer": EMACodebook(8, dim=4)}
     return SSLVQTokenizer(**{**codebook, **TINY_BACKBONE, **params})

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from skorch.callbacks import Callback
 
 import sktsrep
 from sktsrep import _checkpoint
 from tests.estimators import (
+    PowerCut,
+    StopAt,
     tiny_autoregressive,
     tiny_classifier,
     tiny_encoder,
@@ -38,21 +39,6 @@ MAKERS = {
     ),
     "fcn": lambda: tiny_fcn(**LONG),
 }
-
-
-class PowerCut(BaseException):
-    """No error that anything handles."""
-
-
-class StopAt(Callback):
-    """Cut the power in the middle of an epoch."""
-
-    def __init__(self, epoch):
-        self.epoch = epoch
-
-    def on_batch_end(self, net, **kwargs):
-        if len(net.history) == self.epoch:
-            raise PowerCut
 
 
 @pytest.fixture(autouse=True)

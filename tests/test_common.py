@@ -400,6 +400,7 @@ TRAINING_PARAMETERS = [
     "verbose",
     "callbacks",
     "checkpoint",
+    "warm_start",
 ]
 
 

@@ -76,6 +76,7 @@ def train(
     callbacks=(),
     keep_interrupted=True,
     checkpoint=None,
+    trained=None,
 ):
     """Train a network.
 
@@ -92,8 +93,8 @@ def train(
     seed : int
         Decides weights, batches, augmentations and dropout.
     n_epochs, batch_size : int
-        Passes over the data, and samples per step. Without epochs the network stays
-        untrained, but has started from the data.
+        Passes over the data, and samples per step. Without epochs the network stays as
+        it starts.
     lr, weight_decay : float
         Settings of AdamW. The learning rate falls to zero on a cosine.
     held_out : sequence of int
@@ -115,6 +116,8 @@ def train(
         Whether Ctrl-C after the first epoch keeps what is trained, with a warning.
     checkpoint : Checkpoint or None
         Where the training begins, and where its state is written.
+    trained : TrainingModule or None
+        Network of a training that this one goes on from; None starts from the data.
 
     Returns
     -------
@@ -129,7 +132,8 @@ def train(
         When interrupted, and there is no finished epoch or what is trained must not be
         kept.
     ValueError
-        When the loss or the network is not finite.
+        When the loss or the network is not finite, or the network has not the shape of
+        the trained one.
     """
     device = tensors[0].device
     with isolated_random_state(seed, device):
@@ -165,7 +169,10 @@ def train(
         )
         net.n_total_steps_ = n_steps
         net.initialize()
-        network.start(training.typical())
+        if trained is None:
+            network.start(training.typical())
+        else:
+            network.go_on(trained)
         copy_first(network)
         if n_epochs:
             _fit_epochs(net, training, resume.n_epochs_left(net), keep_interrupted)

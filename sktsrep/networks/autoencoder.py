@@ -52,6 +52,8 @@ class Autoencoder(TrainingModule):
     Mathisen, Lokna, Lee, Aune 2024, arXiv 2408.16613.
     """
 
+    shaped_by = {"make_encoder": "encoder", "quantizer": "quantizer"}
+
     def __init__(
         self,
         *,
@@ -85,6 +87,13 @@ class Autoencoder(TrainingModule):
         if self.joint_embedding is not None:
             self.joint_embedding.start(self.encoder)
         self.quantizer.start(self.encoder.latent_vectors(x, _N_START_VECTORS))
+
+    def go_on(self, trained: TrainingModule) -> None:
+        """Take the tensors of a trained network; the objective starts anew."""
+        super().go_on(trained)
+        self.quantizer.go_on()
+        if self.joint_embedding is not None:
+            self.joint_embedding.start(self.encoder)
 
     def decode(self, z: Tensor, n_timepoints: int) -> tuple[Tensor, Tensor]:
         """Map (batch, dim, places) to spectrogram and series of that length.

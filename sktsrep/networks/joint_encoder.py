@@ -35,6 +35,8 @@ class JointEncoder(TrainingModule):
         How a view is made.
     """
 
+    shaped_by = {"make_encoder": "encoder", "latent_dim": "latent_dim"}
+
     def __init__(
         self,
         *,
@@ -55,6 +57,12 @@ class JointEncoder(TrainingModule):
     def start(self, x: Tensor) -> None:
         """Take what the encoder and the objective's network need from the data."""
         self.encoder.start(x)
+        if self.joint_embedding is not None:
+            self.joint_embedding.start(self.encoder)
+
+    def go_on(self, trained: TrainingModule) -> None:
+        """Take the tensors of a trained network; the objective starts anew."""
+        super().go_on(trained)
         if self.joint_embedding is not None:
             self.joint_embedding.start(self.encoder)
 

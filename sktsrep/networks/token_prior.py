@@ -40,6 +40,13 @@ class TokenPrior(TrainingModule):
         The transformer's ``dim``, ``n_layers``, ``n_heads`` and ``dropout``.
     """
 
+    shaped_by = {
+        "n_codes": "n_codes",
+        "dim": "hidden_dim",
+        "n_layers": "n_layers",
+        "n_heads": "n_heads",
+    }
+
     transformer: MaskedTransformer | CausalTransformer
 
     def __init__(

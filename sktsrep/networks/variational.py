@@ -37,6 +37,8 @@ class VariationalAutoencoder(TrainingModule):
     Kingma, Welling 2014, "Auto-encoding variational Bayes", arXiv 1312.6114.
     """
 
+    shaped_by = {"make_encoder": "encoder", "latent_dim": "latent_dim"}
+
     def __init__(
         self,
         *,

@@ -45,6 +45,9 @@ class QuantizerModule(nn.Module):
     def start(self, vectors: Tensor) -> None:
         """Learn what depends on data, from latent vectors (n_vectors, dim)."""
 
+    def go_on(self) -> None:
+        """Begin another training of tensors that are trained already."""
+
     def encode(self, z: Tensor) -> Tensor:
         """Map (batch, dim, places) to tokens (batch, places * depth)."""
         raise NotImplementedError(f"{type(self).__name__} defines no encode.")

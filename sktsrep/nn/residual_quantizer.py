@@ -68,6 +68,11 @@ class ResidualQuantizer(QuantizerModule):
             quantizer.start(rest[0].T)
             rest = rest - quantizer.lookup(quantizer.encode(rest))
 
+    def go_on(self) -> None:
+        """Begin another training of every quantizer."""
+        for quantizer in self.quantizers:
+            quantizer.go_on()
+
     def _tokens(self, levels: list[Tensor]) -> Tensor:
         """Tokens of every quantizer (batch, places), side by side at each place."""
         step = self.n_codes // self.depth

@@ -14,6 +14,9 @@ from sktsrep.nn.quantizer import QuantizerModule, straight_through, token_counts
 
 __all__ = ["EMAQuantizer", "GradientQuantizer", "VectorQuantizer"]
 
+# Averages have the decay n / (n + 10) at step n, until that is the quantizer's own.
+_RAMP = 10
+
 
 class VectorQuantizer(QuantizerModule):
     r"""Replace latent vectors by their nearest codes, with a straight-through gradient.
@@ -75,6 +78,10 @@ class VectorQuantizer(QuantizerModule):
         make = {"kmeans": kmeans_codes, "normal": normal_codes}[self.init]
         self.set_codes(make(vectors, self.n_codes))
 
+    def go_on(self) -> None:
+        """Begin another training: the averages have their whole memory at once."""
+        self.n_steps.fill_(_RAMP * self.decay / (1 - self.decay))
+
     @torch.no_grad()
     def set_codes(self, codes: Tensor) -> None:
         """Begin with the given codes (n_codes, dim), all of them equally used."""
@@ -105,7 +112,7 @@ class VectorQuantizer(QuantizerModule):
         """Move averages towards a batch's vectors (n_vectors, dim)."""
         # Averages over few steps at first: codes must follow a fast encoder.
         self.n_steps += 1
-        decay = (self.n_steps / (self.n_steps + 10)).clamp(max=self.decay)
+        decay = (self.n_steps / (self.n_steps + _RAMP)).clamp(max=self.decay)
         rate = (1 - decay).float()
         # Shares of a uniform use: 1 means that a code has its fair part.
         fair = self.n_codes / len(tokens)

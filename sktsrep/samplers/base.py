@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from sktsrep._base import ScoreSamplesMixin, TorchEstimator
 from sktsrep._device import random_seed, resolve_device, to_device
-from sktsrep._fit import fitted_copy, training_fit
+from sktsrep._fit import fitted_copy, learned_once, training_fit
 from sktsrep._gaps import (
     by_length,
     observed_lengths,
@@ -22,6 +22,7 @@ from sktsrep._gaps import (
     to_length,
 )
 from sktsrep._validation import (
+    check_known,
     check_positive_int,
     class_indices,
     validate_series,
@@ -80,6 +81,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         verbose=0,
         callbacks=None,
         checkpoint=None,
+        warm_start=False,
     ):
         super().__init__(
             max_epochs=max_epochs,
@@ -95,6 +97,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
             verbose=verbose,
             callbacks=callbacks,
             checkpoint=checkpoint,
+            warm_start=warm_start,
         )
         self.tokenizer = tokenizer
         self.n_codes = n_codes
@@ -138,14 +141,14 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
                 f"{self.hidden_dim} instead."
             )
         device = resolve_device(self.device)
-        series = validate_series(self, X, reset=True, allow_nan=True)
+        series = self._validate_training(X)
         classes = self._fit_classes(y, len(series))
         self._n_validation(len(series))
         context = self._init_callback_context(max_subtasks=2)
         context.call_on_fit_task_begin(estimator=self)
-        tokens = self._fit_tokens(X, context.subcontext("tokenizer"))
+        tokens = self._fit_tokens(X, series, context.subcontext("tokenizer"))
         self._fit_lengths(series, classes)
-        self.imputer_ = self._fit_imputer(series)
+        self._fit_imputer(series)
         self.n_tokens_ = tokens.shape[1]
         make_network = functools.partial(
             self._make_prior,
@@ -172,18 +175,30 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
 
     def _fit_classes(self, y, n_samples):
         """Class indices; without labels, all 0, which then means "no class"."""
+        if self._goes_on and (y is None) == bool(len(self.classes_)):
+            is_missing = "y is missing, but the sampler was fitted with labels."
+            is_given = "y was given, but the sampler was fitted without."
+            raise ValueError(is_missing if y is None else is_given)
         if y is None:
             self.classes_ = np.array([])
             self.class_prior_ = np.array([])
             return np.zeros(n_samples, dtype=np.int64)
-        self.classes_, indices = class_indices(y)
+        self.classes_, indices = class_indices(y, self._known_classes)
         if len(indices) != n_samples:
             raise ValueError(f"y must have {n_samples} labels, got {len(indices)}.")
-        self.class_prior_ = np.bincount(indices) / n_samples
+        counts = np.bincount(indices, minlength=len(self.classes_))
+        self.class_prior_ = counts / n_samples
         return indices
 
-    def _fit_tokens(self, X, context):
-        """Tokens of the training data, encoded once; fits the tokenizer."""
+    def _fit_tokens(self, X, series, context):
+        """Tokens of the training data, encoded once; fits the tokenizer.
+
+        ``series`` is what ``X`` holds, as an array.
+        """
+        if self._goes_on:
+            if self.tokenizer_ is None:
+                self.n_codes_ = self.n_codes or self.n_codes_
+            return self._encode(series)
         if self.tokenizer is None:
             self.tokenizer_ = None
             if len(self.sample_shape_) > 1:
@@ -208,18 +223,20 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
 
     def _fit_lengths(self, series, classes):
         """Learn the lengths of unequal series, and whose they are."""
+        were_unequal = self._goes_on and self._lengths is not None
         self._lengths = None
         if self.tokenizer_ is None or series.ndim == 4:
             return
         lengths = observed_lengths(series)
-        if (lengths < series.shape[-1]).any():
+        if were_unequal or (lengths < series.shape[-1]).any():
             self._lengths, self._classes_of_lengths = lengths, classes
 
+    @learned_once
     def _fit_imputer(self, series):
         """Learn what tells missing values; None without series."""
-        if self.tokenizer_ is None or series.ndim == 4:
-            return None
-        return GaussianImputer().fit(series)
+        self.imputer_ = None
+        if self.tokenizer_ is not None and series.ndim < 4:
+            self.imputer_ = GaussianImputer().fit(series)
 
     def _encode(self, X):
         """Tokens of an array that was validated here, under the tokenizer's names."""
@@ -255,8 +272,8 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         """
         self.fit(X, y)
         X, y = np.asarray(X), np.asarray(y)
-        _, counts = np.unique(y, return_counts=True)
-        y_new = np.repeat(self.classes_, counts.max() - counts)
+        classes, counts = np.unique(y, return_counts=True)
+        y_new = np.repeat(classes, counts.max() - counts)
         if len(y_new) == 0:
             return X, y
         X_new = self.sample(len(y_new), y_new, random_state)
@@ -370,8 +387,9 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         for class_ in np.unique(classes):
             rows = classes == class_
             known = self._lengths
-            if len(self.classes_) and class_ < len(self.classes_):
-                known = known[self._classes_of_lengths == class_]
+            of_class = known[self._classes_of_lengths == class_]
+            if len(of_class) and class_ < len(self.classes_):
+                known = of_class
             lengths[rows] = known[(drawn[rows] * len(known)).astype(np.int64)]
         return lengths
 
@@ -486,12 +504,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         y = np.repeat(y, n_samples) if y.ndim == 0 else column_or_1d(y)
         if len(y) != n_samples:
             raise ValueError(f"y must have n_samples={n_samples} labels, got {len(y)}.")
-        unknown = sorted(set(y.tolist()) - set(self.classes_.tolist()), key=str)
-        if unknown:
-            raise ValueError(
-                f"y contains previously unseen labels: {unknown}. Known are "
-                f"{self.classes_.tolist()}."
-            )
+        check_known(y, self.classes_)
         return np.searchsorted(self.classes_, y)
 
     @property
