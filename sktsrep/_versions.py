@@ -6,6 +6,7 @@ from importlib.metadata import version
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils.validation import check_is_fitted
 
+from sktsrep._doc_link import DocLinkMixin
 from sktsrep._files import read, write
 
 __all__ = ["VERSION", "VersionedMixin", "load"]
@@ -14,7 +15,7 @@ VERSION = version("sktsrep")
 _WRITTEN_WITH = ("numpy", "scikit-learn", "skorch", "torch")
 
 
-class VersionedMixin:
+class VersionedMixin(DocLinkMixin):
     """Save to a file; warn when what another version has written is opened."""
 
     def __getstate__(self):

@@ -20,7 +20,7 @@ __all__ = ["VAE"]
 
 
 class VAE(ScoreSamplesMixin, SpectralEstimator):
-    """Variational auto-encoder with a Gaussian posterior and likelihood [1]_.
+    """Variational auto-encoder with a Gaussian posterior and likelihood.
 
     The tokenizer's convolutions over the time-frequency domain encode a series to one
     latent vector, and decode it. The likelihood has one variance for all values. It is
@@ -113,12 +113,12 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         Shape of one sample in ``fit``.
     n_features_in_ : int
         Size of the second axis in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Only when ``X`` has feature names that are all strings.
 
     References
     ----------
-    .. [1] Kingma, Welling 2014, "Auto-encoding variational Bayes", arXiv 1312.6114.
+    Kingma, Welling 2014, "Auto-encoding variational Bayes", arXiv 1312.6114.
 
     Examples
     --------

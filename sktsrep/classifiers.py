@@ -99,7 +99,7 @@ class FineTunedClassifier(SeriesClassifier):
         Shape of one sample in ``fit``.
     n_features_in_ : int
         Size of the second axis in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Only when ``X`` has feature names that are all strings.
 
     Notes

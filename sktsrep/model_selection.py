@@ -88,7 +88,7 @@ class WindowKFold(BaseCrossValidator):
         y : array-like of shape (n_windows,), default=None
             Ignored.
         groups : DataFrame of n_windows rows
-            Output of :meth:`sktsrep.recordings.Windows.window_index`.
+            Output of :meth:`sktsrep.Windows.window_index`.
 
         Yields
         ------

@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
+from sktsrep._doc_link import DocLinkMixin
 from sktsrep.functional import (
     barlow_twins_terms,
     byol_terms,
@@ -46,7 +47,7 @@ _FRACTION = [Interval(Real, 0, 1, closed="both")]
 _COUNT = [Interval(Integral, 1, None, closed="left")]
 
 
-class Objective(BaseEstimator):
+class Objective(DocLinkMixin, BaseEstimator):
     """Base of all objectives; a new method is one subclass and one loss function.
 
     Subclasses set their parameters in ``__init__`` and define :meth:`terms`. The
@@ -129,7 +130,7 @@ class Objective(BaseEstimator):
 
 
 class BarlowTwins(Objective):
-    """Barlow Twins: redundancy reduction [1]_.
+    """Barlow Twins: redundancy reduction.
 
     Parameters
     ----------
@@ -140,7 +141,7 @@ class BarlowTwins(Objective):
 
     References
     ----------
-    .. [1] Zbontar et al. 2021, arXiv 2103.03230.
+    Zbontar et al. 2021, arXiv 2103.03230.
 
     Examples
     --------
@@ -165,7 +166,7 @@ class BarlowTwins(Objective):
 
 
 class VICReg(Objective):
-    """Variance-invariance-covariance regularization [1]_.
+    """Variance-invariance-covariance regularization.
 
     Parameters
     ----------
@@ -181,7 +182,7 @@ class VICReg(Objective):
 
     References
     ----------
-    .. [1] Bardes, Ponce, LeCun 2022, arXiv 2105.04906.
+    Bardes, Ponce, LeCun 2022, arXiv 2105.04906.
 
     Examples
     --------
@@ -217,7 +218,7 @@ class VICReg(Objective):
 
 
 class VIbCReg(VICReg):
-    """VICReg with better covariance: correlations and iterative normalization [1]_.
+    """VICReg with better covariance: correlations and iterative normalization.
 
     Parameters
     ----------
@@ -237,7 +238,7 @@ class VIbCReg(VICReg):
 
     References
     ----------
-    .. [1] Lee, Aune 2021, arXiv 2109.00783.
+    Lee, Aune 2021, arXiv 2109.00783.
 
     Examples
     --------
@@ -276,7 +277,7 @@ class VIbCReg(VICReg):
 
 
 class BYOL(Objective):
-    """Bootstrap your own latent: predict a slowly moving target network [1]_.
+    """Bootstrap your own latent: predict a slowly moving target network.
 
     Parameters
     ----------
@@ -289,7 +290,7 @@ class BYOL(Objective):
 
     References
     ----------
-    .. [1] Grill et al. 2020, arXiv 2006.07733.
+    Grill et al. 2020, arXiv 2006.07733.
 
     Examples
     --------
@@ -330,7 +331,7 @@ class BYOL(Objective):
 
 
 class SimCLR(Objective):
-    """SimCLR: tell the pairs of a batch apart (NT-Xent), the contrastive method [1]_.
+    """SimCLR: tell the pairs of a batch apart (NT-Xent), the contrastive method.
 
     Parameters
     ----------
@@ -343,7 +344,7 @@ class SimCLR(Objective):
 
     References
     ----------
-    .. [1] Chen et al. 2020, arXiv 2002.05709.
+    Chen et al. 2020, arXiv 2002.05709.
 
     Examples
     --------

@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 
+from sktsrep._doc_link import DocLinkMixin
 from sktsrep.nn import (
     EMAQuantizer,
     FiniteScalarQuantizer,
@@ -40,7 +41,7 @@ __all__ = [
 _MOST_CODES = 2**31 - 1
 
 
-class Quantizer(BaseEstimator):
+class Quantizer(DocLinkMixin, BaseEstimator):
     """Base of all quantizers: parameters of a module.
 
     Subclasses set their parameters in ``__init__``, ``dim`` among them, and define
@@ -109,7 +110,7 @@ class Codebook(Quantizer):
 
 
 class EMACodebook(Codebook):
-    """Codebook whose codes are moving averages of the vectors assigned to them [1]_.
+    """Codebook whose codes are moving averages of the vectors assigned to them.
 
     Training is stable without a learning rate for the codes.
 
@@ -134,8 +135,7 @@ class EMACodebook(Codebook):
 
     References
     ----------
-    .. [1] van den Oord, Vinyals, Kavukcuoglu 2017, "VQ-VAE", arXiv 1711.00937,
-       appendix A.1.
+    van den Oord, Vinyals, Kavukcuoglu 2017, "VQ-VAE", arXiv 1711.00937, appendix A.1.
 
     Examples
     --------
@@ -156,7 +156,9 @@ class EMACodebook(Codebook):
 
 
 class GradientCodebook(Codebook):
-    """Codebook that learns from the codebook loss, by gradient [1]_.
+    """Codebook that learns from the codebook loss, by gradient.
+
+    The loss is that of the VQ-VAE [1]_.
 
     Parameters
     ----------
@@ -225,7 +227,7 @@ class GradientCodebook(Codebook):
 
 
 class FSQ(Quantizer):
-    """Finite scalar quantization: round a few directions to fixed levels [1]_.
+    """Finite scalar quantization: round a few directions to fixed levels.
 
     There is no codebook that could collapse, and nothing to tune but the levels.
 
@@ -241,8 +243,8 @@ class FSQ(Quantizer):
 
     References
     ----------
-    .. [1] Mentzer et al. 2023, "Finite scalar quantization: VQ-VAE made simple",
-       arXiv 2309.15505.
+    Mentzer et al. 2023, "Finite scalar quantization: VQ-VAE made simple", arXiv
+    2309.15505.
 
     Examples
     --------
@@ -277,7 +279,7 @@ class FSQ(Quantizer):
 
 
 class ResidualVQ(Quantizer):
-    """Several codebooks, each on what the ones before have left over [1]_.
+    """Several codebooks, each on what the ones before have left over.
 
     The default. It reconstructs better than a single codebook, and its tokens tell
     more. A place of the latent map has ``depth`` tokens, from coarse to fine, side by
@@ -297,7 +299,7 @@ class ResidualVQ(Quantizer):
 
     References
     ----------
-    .. [1] Zeghidour et al. 2021, "SoundStream", arXiv 2107.03312.
+    Zeghidour et al. 2021, "SoundStream", arXiv 2107.03312.
 
     Examples
     --------

@@ -41,7 +41,7 @@ class Windows(VersionedMixin, TransformerMixin, BaseEstimator):
     ----------
     n_features_in_ : int
         Number of channels.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the channels; only when the recordings have names that are all strings.
 
     See Also

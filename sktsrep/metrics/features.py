@@ -19,6 +19,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sktsrep._device import to_tensor
+from sktsrep._doc_link import DocLinkMixin
 from sktsrep._gaps import bridge, by_length, channel_levels, observed_lengths
 from sktsrep._inputs import as_array_like, is_list_of_series
 from sktsrep.functional import channel_scale
@@ -35,7 +36,7 @@ _LARGEST = 1e150  # feature that can be squared
 
 
 class RandomConvolutionFeatures(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    DocLinkMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
     """Pool random dilated convolutions into features, without labels or training.
 
@@ -66,7 +67,7 @@ class RandomConvolutionFeatures(
         Thresholds of the kernels' outputs.
     n_features_in_ : int
         Size of the second axis in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Only when ``X`` has feature names that are all strings.
 
     References

@@ -16,11 +16,11 @@ __all__ = ["AutoregressiveSampler"]
 
 
 class AutoregressiveSampler(TokenSampler):
-    """Sample new series token by token from a causal transformer [1]_.
+    """Sample new series token by token from a causal transformer.
 
-    Every token is drawn given the ones before it, those of a place from coarse to fine
-    [2]_. The likelihood of a series' tokens is
-    exact, and a series can be continued from its beginning.
+    Every token is drawn given the ones before it [1]_, those of a place from coarse to
+    fine [2]_. The likelihood of a series' tokens is exact, and a series can be
+    continued from its beginning.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ class AutoregressiveSampler(TokenSampler):
         Shape of one sample in ``fit``.
     n_features_in_ : int
         Size of the second axis in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Only when ``X`` has feature names that are all strings.
 
     See Also

@@ -74,7 +74,7 @@ class ImputationMixin:
         Notes
         -----
         Gaps of recordings of any length are filled by
-        :meth:`sktsrep.recordings.Windows.fill_gaps`.
+        :meth:`sktsrep.Windows.fill_gaps`.
 
         References
         ----------

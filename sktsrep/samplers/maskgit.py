@@ -14,11 +14,11 @@ __all__ = ["MaskGITSampler"]
 
 
 class MaskGITSampler(ImputationMixin, TokenSampler):
-    """Sample new series by iterative parallel decoding of tokens [1]_.
+    """Sample new series by iterative parallel decoding of tokens.
 
     A bidirectional transformer learns the distribution of tokens by predicting masked
     ones from the others. Sampling starts with all tokens masked and keeps some more at
-    every step. The tokens of one place of the tokenizer's latent map are masked
+    every step [1]_. The tokens of one place of the tokenizer's latent map are masked
     together, and drawn from coarse to fine [2]_.
 
     Parameters
@@ -126,7 +126,7 @@ class MaskGITSampler(ImputationMixin, TokenSampler):
         Shape of one sample in ``fit``.
     n_features_in_ : int
         Size of the second axis in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Only when ``X`` has feature names that are all strings.
 
     See Also
