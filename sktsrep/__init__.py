@@ -40,6 +40,15 @@ __all__ = [
 __version__ = version("sktsrep")
 
 _LAZY = ("datasets", "metrics", "plotting")  # imported where they are first used
+_SHELVES = (
+    *_LAZY,
+    "augmentations",
+    "functional",
+    "networks",
+    "nn",
+    "objectives",
+    "quantizers",
+)
 
 
 def __getattr__(name):
@@ -48,5 +57,5 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
-    return sorted({*globals(), *_LAZY})
+def __dir__():  # what tab completion shows
+    return [*__all__, *_SHELVES, "__version__"]

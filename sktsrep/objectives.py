@@ -41,6 +41,11 @@ __all__ = [
     "resolve_objective",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _NON_NEGATIVE = [Interval(Real, 0, None, closed="left")]
 _POSITIVE = [Interval(Real, 0, None, closed="neither")]
 _FRACTION = [Interval(Real, 0, 1, closed="both")]

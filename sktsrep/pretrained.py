@@ -63,7 +63,7 @@ class PretrainedEncoder(
         Shape of one sample in ``fit``.
     n_features_in_ : int
         Size of the second axis in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Only when ``X`` has feature names that are all strings.
 
     See Also
@@ -181,7 +181,7 @@ def _check_scales(scales):
 
 def _read_weights(name, device):
     """The encoder whose file comes with the package, on a device."""
-    with as_file(files("sktsrep") / "weights" / f"{name}.safetensors") as path:
+    with as_file(files("sktsrep") / "_weights" / f"{name}.safetensors") as path:
         encoder, _ = read(path)
     encoder.net_.set_params(device=str(device))
     encoder.net_.module_.to(device)

@@ -37,6 +37,11 @@ __all__ = [
     "resolve_quantizer",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 # Tokens must fit into 32 bits.
 _MOST_CODES = 2**31 - 1
 

@@ -28,7 +28,7 @@ def encoder():
 
 
 def test_the_wheel_has_small_weights():
-    folder = files("sktsrep") / "weights"
+    folder = files("sktsrep") / "_weights"
     assert sum(len(path.read_bytes()) for path in folder.iterdir()) < 12e6
 
 

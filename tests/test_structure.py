@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -194,3 +195,22 @@ def test_only_the_training_engine_knows_skorch(path):
 def test_optional_packages_are_imported_where_they_are_used(path):
     packages = {full.split(".")[0] for full in imports(parse(path).body)}
     assert packages.isdisjoint({"aeon", "matplotlib", "umap"})
+
+
+SHELVES = sorted(
+    f"sktsrep.{path.parent.name}" for path in ROOT.glob("[!_]*/__init__.py")
+) + ["sktsrep.objectives", "sktsrep.quantizers"]
+
+
+def test_tab_completion_shows_estimators_and_shelves():
+    shown = dir(sktsrep)
+    assert {*sktsrep.__all__, "metrics", "plotting", "__version__"} <= {*shown}
+    assert not [n for n in shown if n.startswith("_") and n != "__version__"]
+    assert all(hasattr(sktsrep, name) for name in shown)
+
+
+@pytest.mark.parametrize("name", SHELVES)
+def test_tab_completion_shows_public_names_only(name):
+    module = import_module(name)
+    assert dir(module) == sorted(module.__all__)
+    assert all(hasattr(module, name) for name in module.__all__)

@@ -54,3 +54,7 @@ __all__ = [
     "time_shift",
     "window_warp",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

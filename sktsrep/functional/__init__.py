@@ -79,3 +79,7 @@ __all__ = [
     "vicreg_terms",
     "weighted_cross_entropy",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

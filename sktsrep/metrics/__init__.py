@@ -75,3 +75,7 @@ __all__ = [
     "skewness_difference",
     "uniformity",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -74,3 +74,7 @@ __all__ = [
     "summarize_latent",
     "unfilled",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

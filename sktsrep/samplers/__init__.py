@@ -5,3 +5,7 @@ from sktsrep.samplers.base import TokenSampler
 from sktsrep.samplers.maskgit import MaskGITSampler
 
 __all__ = ["AutoregressiveSampler", "MaskGITSampler", "TokenSampler"]
+
+
+def __dir__() -> list[str]:
+    return __all__
