@@ -97,21 +97,17 @@ def test_an_augmentation_waits_for_nothing(augmentation, waits):
     assert waits.names == []
 
 
+def tiny_prior(**params):
+    settings = {"n_codes": 16, "n_tokens": 10, "depth": 2, "n_classes": 2}
+    sizes = {"dim": 8, "n_layers": 1, "n_heads": 2, "dropout": 0.1}
+    others = {"schedule": "cosine", "class_dropout": 0.1, "unequal": False}
+    return MaskedPrior(**{**settings, **sizes, **others, **params})
+
+
 @pytest.mark.parametrize("unequal", [False, True])
 def test_the_masked_prior_waits_for_nothing_on_a_device(unequal):
-    prior = MaskedPrior(
-        schedule="cosine",
-        n_codes=16,
-        n_tokens=10,
-        depth=2,
-        n_classes=2,
-        class_dropout=0.1,
-        unequal=unequal,
-        dim=8,
-        n_layers=1,
-        n_heads=2,
-        dropout=0.1,
-    ).to("meta")  # a device without values: reading one raises
+    # A device without values: reading one raises.
+    prior = tiny_prior(unequal=unequal).to("meta")
     tokens = torch.zeros(6, 10, dtype=torch.int64, device="meta")
     loss = prior(tokens, tokens[:, 0])["token_loss"]
     loss.backward()
@@ -122,19 +118,7 @@ def test_the_masked_prior_waits_for_nothing_on_a_device(unequal):
 
 def test_the_masked_prior_has_one_loss_on_every_device(monkeypatch):
     torch.manual_seed(0)
-    prior = MaskedPrior(
-        schedule="cosine",
-        n_codes=16,
-        n_tokens=10,
-        depth=2,
-        n_classes=0,
-        class_dropout=0.0,
-        unequal=False,
-        dim=8,
-        n_layers=1,
-        n_heads=2,
-        dropout=0.0,
-    ).eval()
+    prior = tiny_prior(dropout=0.0).eval()
     tokens = torch.randint(8, (6, 10)) + 8 * (torch.arange(10) % 2)
     places, mask = prior._places(tokens), torch.rand(6, 5) < 0.5
     hidden = prior.transformer(places, mask, prior._no_class(tokens), None)
