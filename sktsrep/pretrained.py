@@ -1,5 +1,6 @@
 """An encoder that was trained on many sets, for series that it has not seen."""
 
+import copy
 from importlib.resources import as_file, files
 from numbers import Integral
 
@@ -163,7 +164,10 @@ class PretrainedEncoder(
     def _features(self, X):
         """Features of series (n_samples, n_channels, n_timepoints) of one length."""
         channels = X.reshape(-1, X.shape[-1])
-        parts = [self.encoder_.transform(_at_scale(channels, n)) for n in self.scales]
+        parts = [
+            _of_length(self.encoder_, n).transform(_at_scale(channels, n))
+            for n in self.scales
+        ]
         means, deviations = channels.mean(axis=1), channels.std(axis=1)
         parts.append(np.stack([means, np.log(deviations + _LEAST)], axis=1))
         return np.hstack(parts).reshape(len(X), -1)
@@ -188,11 +192,21 @@ def _read_weights(name, device):
     return encoder
 
 
+def _of_length(encoder, length):
+    """The encoder for series of another usual length: it takes many of those at once.
+
+    Series of an unusual length, which often come alone, go through it a few at a time.
+    """
+    other = copy.copy(encoder)
+    other.sample_shape_, other.n_features_in_ = (length,), length
+    return other
+
+
 def _at_scale(X, length):
-    """Standardized series of another length, in a list."""
+    """Standardized series of another length."""
     resampled = F.interpolate(
         torch.from_numpy(X).unsqueeze(1), size=length, mode="linear", align_corners=True
     )
     centered = resampled - resampled.mean(dim=2, keepdim=True)
     deviation = centered.std(dim=2, correction=0, keepdim=True)
-    return list((centered / (deviation + _LEAST)).float().squeeze(1).numpy())
+    return (centered / (deviation + _LEAST)).float().squeeze(1).numpy()
