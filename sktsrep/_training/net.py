@@ -78,7 +78,11 @@ class SeriesNet(skorch.NeuralNet):
             raise ValueError(f"{type(module).__name__} is no network.")
         params = {name: state["params"][name] for name in _NET_PARAMS}
         device = str(available_device(params.pop("device")))
-        params |= {"criterion": nn.Identity, "iterator_valid": DeviceBatches}
+        params |= {
+            "criterion": nn.Identity,
+            "iterator_valid": DeviceBatches,
+            "optimizer": _no_optimizer,
+        }
         self.__init__(module, device=device, **params)
         self.initialize()
         self.trim()
@@ -226,6 +230,10 @@ class SeriesNet(skorch.NeuralNet):
         if is_best:
             self.best_[loss] = values[loss]
         self.history.record(f"{loss}_best", is_best)
+
+
+def _no_optimizer(parameters, **settings):
+    """Make what a net needs that only predicts: torch's first optimizer takes long."""
 
 
 def _open_skorch_state(cls, state):
