@@ -36,7 +36,7 @@ from pretrain import N_FOLDS, folds
 
 N_LABELS = 5  # of every class, in the probe with few labels
 N_DRAWS = 5
-MOST_VALUES = 300_000  # of a set: larger ones take long
+MOST_VALUES = 800_000  # of a set: larger ones take long
 
 
 class OtherWeights(PretrainedEncoder):
