@@ -4,7 +4,7 @@ Forecast with quantiles
 =======================
 
 ItalyPowerDemand has 1,096 standardized days of electricity demand by the hour. A
-sampler learns from all but 100 of them. Of these it sees the hours until 14:00 and
+sampler learns from all but 100 of them. For these it sees the hours until 14:00 and
 draws how the day may go on; quantiles of the draws make a band.
 """
 

@@ -66,7 +66,8 @@ class MaskedPrior(TokenPrior):
             nats = self._nats(hidden[mask], places[mask])
             return nats.mean(), nats.numel()
         weight = mask.unsqueeze(-1).expand_as(places)
-        return (self._nats(hidden, places) * weight).sum() / weight.sum(), weight.sum()
+        count = weight.sum()
+        return (self._nats(hidden, places) * weight).sum() / count, count
 
     def decoding_path(
         self,

@@ -62,8 +62,8 @@ def _residual_stage(channels: int, n_blocks: int) -> nn.Sequential:
 def _interpolate(x: Tensor, size: int) -> Tensor:
     """Interpolate linearly over time.
 
-    Of few frames this is a product with a small matrix: torch's own kernel takes longer
-    on a GPU than all else in the decoder.
+    Where frames are few, this is a product with a small matrix: on a GPU, torch's own
+    kernel takes longer than all else in the decoder.
     """
     if x.shape[-1] > _MOST_MULTIPLIED:
         return F.interpolate(x, size=size, mode="linear")
