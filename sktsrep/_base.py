@@ -11,10 +11,10 @@ from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
 )
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from sktsrep._callbacks import CallbackSupportMixin
 from sktsrep._checkpoint import Checkpoint, identity
 from sktsrep._device import (
     apply_in_chunks,

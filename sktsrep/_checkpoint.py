@@ -56,7 +56,10 @@ class Checkpoint:
             )
             written_by, state = file["identity"], file["state"]
         except Exception as error:
-            raise ValueError(f"{name!r} is no checkpoint: {error}") from error
+            raise ValueError(
+                f"{name!r} is no checkpoint. Give another path, or delete the file. "
+                f"Reading it ended in {error!r}."
+            ) from error
         if written_by != self.identity:
             raise ValueError(
                 f"The checkpoint {name!r} is of a fit with other data or parameters. "

@@ -7,10 +7,10 @@ import sys
 from contextvars import ContextVar
 
 from sklearn.base import _fit_context, clone
-from sklearn.callback import with_callbacks
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from sktsrep._callbacks import with_callbacks
 from sktsrep._device import random_seed, torch_defaults
 from sktsrep._warnings import deferred_warnings
 

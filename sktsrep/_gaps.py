@@ -56,7 +56,8 @@ def observed_lengths(X, name="X"):
     is_empty = ~known.any(axis=1)
     if is_empty.any():
         raise ValueError(
-            f"{name} has a series with no observed value in row {is_empty.argmax()}."
+            f"{name} has a series with no observed value in row {is_empty.argmax()}: "
+            "drop it."
         )
     return n_timepoints - known[:, ::-1].argmax(axis=1)
 

@@ -103,7 +103,9 @@ def _pad(rows, name):
         )
     lengths = [max(len(x) for x in row) for row in rows]
     if 0 in lengths:
-        raise ValueError(f"{name} has no timepoints in row {lengths.index(0)}.")
+        raise ValueError(
+            f"{name} has no timepoints in row {lengths.index(0)}: drop it."
+        )
     kinds = {x.dtype for row in rows for x in row}
     dtype = np.result_type(*kinds)
     if dtype.kind not in "iufb":
@@ -204,11 +206,15 @@ def check_finite(X, name, allow_nan=False):
         with np.errstate(over="ignore", invalid="ignore"):
             assert_all_finite(X, allow_nan=allow_nan, input_name=name)
     except ValueError as error:
-        is_bad = np.isnan if "NaN" in str(error) else np.isinf
+        is_bad, advice = np.isinf, "mark missing values by NaN"
+        if "NaN" in str(error):
+            is_bad = np.isnan
+            advice = "fill in missing values by GaussianImputer.impute"
+        elif not allow_nan:
+            advice += " and fill them in by GaussianImputer.impute"
         place = np.argwhere(is_bad(X))[0]
         axes = _AXES.get(X.ndim, ["row"])
         where = ", ".join(f"{a} {i}" for a, i in zip(axes, place, strict=False))
         raise ValueError(
-            f"{error} The first is in {where}. Drop such series, or mark missing "
-            "values by NaN and fill them in by MaskGITSampler.impute."
+            f"{error} The first is in {where}. Drop such series, or {advice}."
         ) from None

@@ -3,7 +3,6 @@
 from hashlib import blake2b
 
 import numpy as np
-from sklearn.neighbors import NearestNeighbors
 
 from sktsrep._gaps import bridge
 from sktsrep._holdout import windows_overlap
@@ -84,6 +83,9 @@ def mean_distances(z, memory, own, n_neighbors, n_overlapping):
     >>> mean_distances(memory, memory, np.arange(3), n_neighbors=1, n_overlapping=1)
     array([1., 1., 2.])
     """
+    # Here, because it would slow down the import of sktsrep.
+    from sklearn.neighbors import NearestNeighbors
+
     n_nearest = min(n_neighbors + 2 * n_overlapping, len(memory))
     search = NearestNeighbors(algorithm="brute").fit(memory)
     nearest = search.kneighbors(z, n_nearest, return_distance=False)

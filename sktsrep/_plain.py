@@ -214,8 +214,9 @@ def _plain_estimator(estimator, where):
 def _refusal(value, where):
     advice = ""
     if "callbacks" in where:
-        advice = " Callbacks serve training: take them away by set_params(callbacks="
-        advice += "None) or set_callbacks()."
+        is_sklearns = "_skl_callbacks" in where
+        remedy = "set_callbacks()" if is_sklearns else "set_params(callbacks=None)"
+        advice = f" Callbacks serve training: take them away by {remedy}."
     elif isinstance(value, np.random.RandomState | np.random.Generator):
         advice = " Give an int instead."
     elif isinstance(value, nn.Module) or where.endswith("net_"):

@@ -314,15 +314,18 @@ def check_mask(mask, X):
     mask = as_array_like(mask, "mask")
     mask = check_array(mask, dtype=None, allow_nd=True, input_name="mask")
     mask = _with_axes_of(mask, X.shape[1:])
-    if not np.isin(mask, [False, True]).all():
-        raise ValueError("mask must hold booleans.")
+    others = mask[~np.isin(mask, [False, True])].tolist()
+    if others:
+        raise ValueError(f"mask must hold booleans, got {others[0]!r} instead.")
     mask = mask.astype(bool)
     if mask.shape != X.shape:
         raise ValueError(
             f"mask must have the shape {X.shape} of X, got {mask.shape} instead."
         )
     if np.isnan(X[~mask]).any():
-        raise ValueError("Input X contains NaN where mask is False.")
+        raise ValueError(
+            "Input X contains NaN where mask is False: mask must be True there."
+        )
     return mask
 
 

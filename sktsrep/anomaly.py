@@ -7,13 +7,13 @@ from numbers import Integral, Real
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.callback import CallbackSupportMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import gen_batches, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sktsrep._calibration import _TailProbability
+from sktsrep._callbacks import CallbackSupportMixin
 from sktsrep._device import random_seed
 from sktsrep._fit import fitted_copy, training_fit
 from sktsrep._holdout import held_out_rows, n_held_out

@@ -5,8 +5,12 @@ import functools
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.frozen import FrozenEstimator
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    InvalidParameterError,
+    StrOptions,
+)
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight
 
@@ -69,7 +73,8 @@ class FineTunedClassifier(SeriesClassifier):
     verbose : int, default=0
         Whether to print a line per epoch.
     callbacks : list of skorch callbacks, default=None
-        Called during training. Scikit-learn's go to ``set_callbacks``.
+        Called during training. Those of scikit-learn 1.9 or newer go to
+        ``set_callbacks``.
     checkpoint : str or path-like, default=None
         File that has the state of the training after every epoch, or after every second
         where epochs are shorter. A fit with the same data and parameters goes on from
@@ -128,7 +133,7 @@ class FineTunedClassifier(SeriesClassifier):
     _takes_gaps = True
 
     _parameter_constraints = {
-        "encoder": [SpectralEstimator, FrozenEstimator, None],
+        "encoder": [HasMethods("fit"), None],
         "freeze_epochs": [Interval(Integral, 0, None, closed="left")],
         "backbone_rate": [Interval(Real, 0, None, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
@@ -241,9 +246,12 @@ class FineTunedClassifier(SeriesClassifier):
         """Refuse what is no encoder before any work."""
         inner = getattr(self.encoder, "estimator", self.encoder)
         if self.encoder is not None and not isinstance(inner, SpectralEstimator):
-            raise TypeError(
-                "encoder must be an SSLEncoder, SSLVQTokenizer or VAE, got a "
-                f"FrozenEstimator of {type(inner).__name__} instead."
+            kind = type(inner).__name__
+            raise InvalidParameterError(
+                "The 'encoder' parameter of FineTunedClassifier must be an SSLEncoder, "
+                "SSLVQTokenizer or VAE, a FrozenEstimator of one, or None. Got "
+                f"{kind if inner is self.encoder else f'a FrozenEstimator of {kind}'} "
+                "instead."
             )
 
     def _fitted_encoder(self, X, context):

@@ -5,7 +5,6 @@ from numbers import Integral
 
 import numpy as np
 import torch
-from scipy.signal import check_NOLA, get_window
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
@@ -170,6 +169,9 @@ class STFTTransformer(VersionedMixin, TransformerMixin, BaseEstimator):
         self.n_fft_, self.hop_length_ = resolve_frames(
             self.n_fft, self.hop_length, self.n_timepoints_
         )
+        # Here, because it would slow down the import of sktsrep.
+        from scipy.signal import check_NOLA, get_window
+
         window = get_window(self.window, self.n_fft_)
         self._window = self.window
         if not check_NOLA(window, self.n_fft_, self.n_fft_ - self.hop_length_):

@@ -180,7 +180,7 @@ def _check_scales(scales):
                 f"scales must be ints of at least {_SHORTEST}, got {scale!r} in it."
             )
     if len(scales) == 0:
-        raise ValueError("scales must be at least one length.")
+        raise ValueError(f"scales must be at least one length, got {scales!r}.")
 
 
 def _read_weights(name, device):

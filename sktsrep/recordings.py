@@ -344,6 +344,11 @@ class Windows(VersionedMixin, TransformerMixin, BaseEstimator):
         True
         """
         check_is_fitted(self)
+        if not callable(impute):
+            raise TypeError(
+                "impute must be a function of windows, such as GaussianImputer().fit("
+                f"windows).impute, got {type(impute).__name__} instead."
+            )
         items, is_list = _as_items(X)
         arrays = [
             np.array(x, dtype=x.dtype if x.dtype in _FLOATS else float)

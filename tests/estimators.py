@@ -1,8 +1,10 @@
 """Tiny settings of every estimator, for fast tests."""
 
 import copy
+from importlib.util import find_spec
 
 import numpy as np
+import pytest
 from skorch.callbacks import Callback
 
 from sktsrep import (
@@ -15,6 +17,11 @@ from sktsrep import (
     SSLVQTokenizer,
 )
 from sktsrep.quantizers import EMACodebook
+
+needs_callbacks = pytest.mark.skipif(
+    find_spec("sklearn.callback") is None,
+    reason="scikit-learn has callbacks since 1.9",
+)
 
 TINY_TRAINING = {
     "max_epochs": 2,

@@ -111,7 +111,7 @@ def test_other_data_or_parameters_are_refused(tmp_path):
         clone(encoder).fit(X[1:])
     clone(encoder).set_params(verbose=1, callbacks=[]).fit(X)  # these change nothing
     (tmp_path / "checkpoint").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match="is no checkpoint"):
+    with pytest.raises(ValueError, match=r"is no checkpoint\. Give another path"):
         clone(encoder).fit(X)
 
 

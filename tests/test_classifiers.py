@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from estimators import (
+    needs_callbacks,
     tiny_classifier,
     tiny_encoder,
     tiny_tokenizer,
@@ -158,6 +159,7 @@ class TaskNames:
         return False
 
 
+@needs_callbacks
 def test_callbacks_see_the_pre_training():
     X, y = waves()
     names = TaskNames()

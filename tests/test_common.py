@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from estimators import (
+    needs_callbacks,
     tiny_autoregressive,
     tiny_classifier,
     tiny_encoder,
@@ -22,7 +23,6 @@ from estimators import (
     waves,
 )
 from sklearn.base import clone
-from sklearn.callback import ProgressBar
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_validate
@@ -376,7 +376,10 @@ def test_without_epochs_fits_work_and_repeat(trained, early_stopping):
     np.testing.assert_array_equal(first, second)
 
 
+@needs_callbacks
 def test_without_epochs_callbacks_do_not_fail(trained):
+    from sklearn.callback import ProgressBar
+
     X, y = waves()
     watched = clone(trained).set_params(max_epochs=0).set_callbacks(ProgressBar())
     result = output(watched.fit(X, y), X)

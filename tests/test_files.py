@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from estimators import (
+    needs_callbacks,
     tiny_autoregressive,
     tiny_classifier,
     tiny_encoder,
@@ -25,7 +26,6 @@ from estimators import (
     waves,
 )
 from sklearn.base import BaseEstimator, clone
-from sklearn.callback import ProgressBar
 from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -330,6 +330,15 @@ def test_other_objects_are_refused_by_name(encoder, path):
         nested.fit(*waves()).save(path)
     with pytest.raises(TypeError, match="OwnEncoder"):
         OwnEncoder(device="cpu", hidden_dim=8, **SHORT).fit(X).save(path)
+    watched = copy.deepcopy(encoder).set_params(callbacks=[Callback()])
+    with pytest.raises(TypeError, match=r"callbacks\[0\].*set_params\(callbacks=None"):
+        watched.save(path)
+
+
+@needs_callbacks
+def test_callbacks_of_scikit_learn_are_refused(encoder, path):
+    from sklearn.callback import ProgressBar
+
     watched = copy.deepcopy(encoder).set_callbacks(ProgressBar())
     with pytest.raises(TypeError, match=r"callbacks\[0\].*ProgressBar.* set_callbacks"):
         watched.save(path)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from estimators import (
+    needs_callbacks,
     tiny_autoregressive,
     tiny_classifier,
     tiny_encoder,
@@ -207,9 +208,15 @@ def test_finished_work_survives_callbacks():
     with pytest.warns(UserWarning, match="the model is kept. The error was OSError"):
         encoder.fit(X)
     np.testing.assert_array_equal(encoder.transform(X), expected)
+
+
+@needs_callbacks
+def test_finished_work_survives_callbacks_of_scikit_learn():
+    X, _ = waves()
     encoder = tiny_encoder().set_callbacks(FailInTeardown())
     with pytest.raises(OSError, match="no terminal"):
         encoder.fit(X)
+    expected = tiny_encoder().fit_transform(X)
     np.testing.assert_array_equal(encoder.transform(X), expected)
 
 

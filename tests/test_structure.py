@@ -2,6 +2,8 @@
 
 import ast
 import graphlib
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -30,6 +32,7 @@ MAY_IMPORT = {
     "objectives": {"_doc_link", "functional", "nn"},
     "quantizers": {"_doc_link", "nn"},
     "networks": TENSORS | {"_ranks"},
+    "_callbacks": set(),
     "_config": set(),
     "_plain": set(),
     "_files": {"_plain"},
@@ -44,9 +47,10 @@ MAY_IMPORT = {
     "_holdout": set(),
     "_checkpoint": {"_files", "_ranks"},
     "_training": {"_device", "_gaps", "_plain", "_ranks", "_warnings", "nn"},
-    "_fit": {"_device", "_warnings"},
+    "_fit": {"_callbacks", "_device", "_warnings"},
     "_base": ENGINE
     | {
+        "_callbacks",
         "_checkpoint",
         "_fit",
         "_gaps",
@@ -84,6 +88,7 @@ MAY_IMPORT = {
     "_calibration": set(),
     "anomaly": {
         "_calibration",
+        "_callbacks",
         "_device",
         "_fit",
         "_holdout",
@@ -195,6 +200,14 @@ def test_only_the_training_engine_knows_skorch(path):
 def test_optional_packages_are_imported_where_they_are_used(path):
     packages = {full.split(".")[0] for full in imports(parse(path).body)}
     assert packages.isdisjoint({"aeon", "matplotlib", "umap"})
+
+
+def test_import_leaves_for_later_what_only_some_need():
+    code = "import sys, sktsrep; print(*sys.modules)"
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    loaded = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    late = {"scipy.signal", "sklearn.cluster", "sklearn.neighbors", "sktsrep.metrics"}
+    assert late.isdisjoint(loaded.split())
 
 
 SHELVES = sorted(

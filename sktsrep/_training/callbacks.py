@@ -160,7 +160,7 @@ def check_callbacks(callbacks):
         if not issubclass(kind, Callback):
             raise TypeError(
                 f"callbacks must be skorch callbacks, got {item!r} instead. "
-                "Scikit-learn's go to set_callbacks."
+                "Those of scikit-learn 1.9 or newer go to set_callbacks."
             )
 
 

@@ -161,12 +161,13 @@ def check_levels(levels: Sequence[int], x: Tensor | None = None) -> None:
         n_levels = len(levels)
     except TypeError as error:
         raise TypeError(f"levels must be a list of ints, got {levels!r}.") from error
-    for level in levels:
-        check_count(level, "levels", 2)
+    for i, level in enumerate(levels):
+        check_count(level, f"levels[{i}]", 2)
     expected = n_levels if x is None else x.shape[-1]
     if n_levels != max(expected, 1):
         raise ValueError(
-            f"levels must be at least one, as many as components, got {n_levels}."
+            f"levels must hold one int per component, {max(expected, 1)} in all, got "
+            f"{n_levels} instead."
         )
 
 

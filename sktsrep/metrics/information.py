@@ -277,7 +277,10 @@ def codebook_usage(tokens, n_codes):
     """
     used = np.unique(check_discrete(tokens, "tokens"))
     if used.dtype.kind not in "iu" or used[0] < 0 or used[-1] >= n_codes:
-        raise ValueError(f"tokens must be integers from 0 to {n_codes - 1}.")
+        raise ValueError(
+            f"tokens must be integers from 0 to {n_codes - 1}, got values from "
+            f"{used[0]} to {used[-1]} instead."
+        )
     return len(used) / n_codes
 
 

@@ -30,6 +30,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import has_fit_parameter
 
 from sktsrep._inputs import as_array_like
+from sktsrep._validation import check_positive_int
 from sktsrep.metrics._checks import (
     check_labels,
     check_numbers,
@@ -190,6 +191,14 @@ def _check_tasks(n_samples, y):
     return tasks
 
 
+def _check_shots(n_shots):
+    """Check numbers of series per class."""
+    if not np.iterable(n_shots):
+        raise TypeError(f"n_shots must be a sequence of ints, got {n_shots!r} instead.")
+    for i, number in enumerate(n_shots):
+        check_positive_int(number, f"n_shots[{i}]")
+
+
 def _check_weight(sample_weight, n_samples, folds):
     """Check weights: not negative, and some weight in both parts of every fold."""
     weight = check_numbers(sample_weight, "sample_weight")
@@ -311,6 +320,7 @@ def evaluate_representation(
     """
     X, has_gaps = _check_series(X)
     tasks = _check_tasks(len(X), y)
+    _check_shots(n_shots)
     first = next(iter(tasks.values()))
     if groups is not None:
         groups = check_labels(groups, "groups")

@@ -178,6 +178,10 @@ def evaluate_samples(
     >>> table.loc["memorization_ratio"].tolist()  # caught
     [0.0, 1.0, 20.0]
     """
+    if not hasattr(sampler, "sample"):
+        raise TypeError(
+            f"sampler must have a method sample, but {type(sampler).__name__} has none."
+        )
     if (y_train is None) != (y_test is None):
         raise ValueError("y_train and y_test must be given both, or neither.")
     if y_train is not None:

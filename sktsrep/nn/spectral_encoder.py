@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 import torch
-from scipy.signal import get_window
 from torch import Tensor, nn
 
 from sktsrep.functional import istft, stft
@@ -56,6 +55,9 @@ class STFT(nn.Module):
         window: str = "hann",
         dtype: torch.dtype = torch.float32,
     ) -> None:
+        # Here, because it would slow down the import of sktsrep.
+        from scipy.signal import get_window
+
         super().__init__()
         self.n_fft = n_fft
         self.hop_length = hop_length

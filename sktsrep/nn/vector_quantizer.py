@@ -1,7 +1,6 @@
 """Vector quantizers: the nearest code of a learned codebook."""
 
 import torch
-from sklearn.cluster import MiniBatchKMeans
 from torch import Tensor, nn
 
 from sktsrep.functional import (
@@ -259,6 +258,9 @@ def normal_codes(vectors: Tensor, n_codes: int) -> Tensor:
 
 def kmeans_codes(vectors: Tensor, n_codes: int) -> Tensor:
     """Centers of clusters of latent vectors, which a codebook starts from."""
+    # Here, because it would slow down the import of sktsrep.
+    from sklearn.cluster import MiniBatchKMeans
+
     spread = vectors.std(dim=0, correction=0)
     # Fewer vectors than codes: the other codes start beside random ones, so near that
     # they serve the same vectors until the encoder moves.

@@ -81,7 +81,8 @@ class AutoregressiveSampler(TokenSampler):
     verbose : int, default=0
         Whether to print a line per epoch.
     callbacks : list of skorch callbacks, default=None
-        Called during training. Scikit-learn's go to ``set_callbacks``.
+        Called during training. Those of scikit-learn 1.9 or newer go to
+        ``set_callbacks``.
     checkpoint : str or path-like, default=None
         File that has the state of the training after every epoch, or after every second
         where epochs are shorter. A fit with the same data and parameters goes on from

@@ -6,7 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.utils import gen_batches
+from sklearn.utils import check_consistent_length, gen_batches
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
@@ -142,7 +142,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
             )
         device = resolve_device(self.device)
         series = self._validate_training(X)
-        classes = self._fit_classes(y, len(series))
+        classes = self._fit_classes(y, series)
         self._n_validation(len(series))
         context = self._init_callback_context(max_subtasks=2)
         context.call_on_fit_task_begin(estimator=self)
@@ -173,7 +173,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes={})
         return self
 
-    def _fit_classes(self, y, n_samples):
+    def _fit_classes(self, y, series):
         """Class indices; without labels, all 0, which then means "no class"."""
         if self._goes_on and (y is None) == bool(len(self.classes_)):
             is_missing = "y is missing, but the sampler was fitted with labels."
@@ -182,12 +182,11 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         if y is None:
             self.classes_ = np.array([])
             self.class_prior_ = np.array([])
-            return np.zeros(n_samples, dtype=np.int64)
+            return np.zeros(len(series), dtype=np.int64)
         self.classes_, indices = class_indices(y, self._known_classes)
-        if len(indices) != n_samples:
-            raise ValueError(f"y must have {n_samples} labels, got {len(indices)}.")
+        check_consistent_length(series, indices)
         counts = np.bincount(indices, minlength=len(self.classes_))
-        self.class_prior_ = counts / n_samples
+        self.class_prior_ = counts / len(series)
         return indices
 
     def _fit_tokens(self, X, series, context):
