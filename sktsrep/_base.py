@@ -22,6 +22,7 @@ from sktsrep._device import (
     available_device,
     make_generators,
     random_seed,
+    resolve_device,
     to_device,
     to_tensor,
 )
@@ -30,6 +31,7 @@ from sktsrep._gaps import bridge, by_length, observed_lengths, pad_ends
 from sktsrep._holdout import held_out_rows, n_held_out
 from sktsrep._inputs import as_array_like, is_list_of_series
 from sktsrep._ranks import agree, from_first, joined, n_ranks
+from sktsrep._storage import empty_rows, row_blocks
 from sktsrep._training import FitProgress, check_callbacks, resolve_epochs, train
 from sktsrep._validation import validate_series
 from sktsrep._versions import VersionedMixin
@@ -57,8 +59,8 @@ _NOT_IDENTITY = {
     "warm_start",
 }
 
-# Series that are prepared at once: temporary copies of all take many times their space.
-SERIES_AT_ONCE = 1024
+# Series that tell the usual values of all.
+_N_SOME = 1024
 
 # Series of another length than those of ``fit`` are few of each: rows that go through
 # the network at once.
@@ -197,9 +199,10 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
         Sets ``net_``, ``history_`` and ``n_iter_``. ``X`` and ``labels`` decide what is
         held out. ``settings`` are those of :meth:`_train_one`.
         """
-        with joined(tensors[0].device):
+        device = resolve_device(self.device)
+        with joined(device):
             self._check_ranks(X, labels, *tensors[1:])
-            self._train_one(make_network, tensors, X, labels=labels, **settings)
+            self._train_one(make_network, tensors, X, device, labels=labels, **settings)
 
     def _check_ranks(self, *facts):
         """Raise ValueError unless all processes train the same on the same data."""
@@ -229,6 +232,7 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
         make_network,
         tensors,
         X,
+        device,
         *,
         lengths=None,
         labels=None,
@@ -251,10 +255,11 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
         context.call_on_fit_task_begin(estimator=self)
         trained = self.net_.module_ if self._goes_on else None
         start = [] if trained is None else trained.state_dict().values()
-        checkpoint = self._open_checkpoint(tensors, lengths, held_out, *start)
+        checkpoint = self._open_checkpoint(device, *tensors, lengths, held_out, *start)
         self.net_, self._history = train(
             make_network,
             tensors,
+            device=device,
             lengths=None if lengths is None else to_tensor(lengths, tensors[0].device),
             seed=random_seed(self.random_state),
             n_epochs=n_epochs,
@@ -277,12 +282,12 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
         self.n_threads_ = torch.get_num_threads()
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes={})
 
-    def _open_checkpoint(self, tensors, *facts):
+    def _open_checkpoint(self, device, *facts):
         """Checkpoint of this estimator's training on these data; None without."""
         if self.checkpoint is None:
             return None
-        which = from_first(self._identity(*tensors, *facts))
-        return Checkpoint(self.checkpoint, which, tensors[0].device)
+        which = from_first(self._identity(*facts))
+        return Checkpoint(self.checkpoint, which, device)
 
     # ---------------------------------------------------------------- prediction
 
@@ -400,7 +405,7 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
             ],
             dim=1,
         ).double()  # (2, n_samples, n_channels)
-        some = as_series(to_tensor(X[:: max(len(X) // SERIES_AT_ONCE, 1)], "cpu"))
+        some = as_series(to_tensor(X[:: max(len(X) // _N_SOME, 1)], "cpu"))
         median = some.movedim(1, 0).flatten(start_dim=1).median(dim=1).values
         is_outlying = outlying((ends - median).abs().amax(dim=0))
         if is_outlying.any():
@@ -434,8 +439,20 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
 
     @staticmethod
     def _tensor_chunks(X):
-        for start in range(0, len(X), SERIES_AT_ONCE):
-            yield to_tensor(X[start : start + SERIES_AT_ONCE], "cpu")
+        for rows in row_blocks(len(X)):
+            yield to_tensor(X[rows], "cpu")
+
+    def _standardize_all(self, series, device):
+        """Standardized float32 series, in place where they are float32 already.
+
+        Subclasses say how, in ``_standardize``.
+        """
+        result = series
+        if series.dtype != torch.float32:
+            result = empty_rows(series.shape, torch.float32, device)
+        for rows in row_blocks(len(series)):
+            result[rows] = self._standardize(series[rows])
+        return result
 
     def _clip(self, x):
         """Series (n_samples, n_channels, time) with extreme values brought nearer."""

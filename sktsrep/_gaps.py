@@ -5,14 +5,17 @@ import pandas as pd
 import torch
 
 from sktsrep._device import to_tensor
-from sktsrep.functional import channel_scale
+from sktsrep._storage import empty_array, row_blocks
+from sktsrep.functional import channel_scale, guarded_scale
 
 __all__ = [
     "bridge",
     "by_length",
     "channel_levels",
+    "channel_moments",
     "closest",
     "end_at",
+    "has_gaps",
     "interpolate",
     "longer_half",
     "observed_lengths",
@@ -52,14 +55,26 @@ def observed_lengths(X, name="X"):
     has_last = ~np.isnan(X[..., -1].reshape(len(X), -1)).all(axis=1)
     if has_last.all():  # nothing ends, and the rest need not be looked at
         return np.full(len(X), n_timepoints)
-    known = ~np.isnan(X).reshape(len(X), -1, n_timepoints).all(axis=1)
-    is_empty = ~known.any(axis=1)
-    if is_empty.any():
+    lengths = np.concatenate([_ends(X[rows]) for rows in row_blocks(len(X))])
+    if not lengths.all():
         raise ValueError(
-            f"{name} has a series with no observed value in row {is_empty.argmax()}: "
+            f"{name} has a series with no observed value in row {lengths.argmin()}: "
             "drop it."
         )
-    return n_timepoints - known[:, ::-1].argmax(axis=1)
+    return lengths
+
+
+def _ends(X):
+    """As :func:`observed_lengths`, 0 for a series without a value."""
+    n_timepoints = X.shape[-1]
+    known = ~np.isnan(X).reshape(len(X), -1, n_timepoints).all(axis=1)
+    lengths = n_timepoints - known[:, ::-1].argmax(axis=1)
+    return np.where(known.any(axis=1), lengths, 0)
+
+
+def has_gaps(X):
+    """Whether an array has NaN."""
+    return any(np.isnan(X[rows]).any() for rows in row_blocks(len(X)))
 
 
 def bridge(X, level=None):
@@ -83,14 +98,18 @@ def bridge(X, level=None):
     >>> bridge(np.array([[1.0, np.nan, 3.0, np.nan]]))
     array([[1., 2., 3., 3.]])
     """
-    missing = np.isnan(X)
-    rows = missing.reshape(len(X), -1).any(axis=1)
-    if not rows.any():
+    if not has_gaps(X):
         return X
     if level is None:
         level = channel_levels(X)
-    filled = X.copy()
-    filled[rows] = interpolate(X[rows], missing[rows], level)
+    filled = empty_array(X.shape, X.dtype)
+    for block in row_blocks(len(X)):
+        part = filled[block]  # a view
+        part[...] = X[block]
+        missing = np.isnan(part)
+        rows = missing.reshape(len(part), -1).any(axis=1)
+        if rows.any():
+            part[rows] = interpolate(part[rows], missing[rows], level)
     return filled
 
 
@@ -102,10 +121,13 @@ def channel_levels(X):
     >>> channel_levels(np.array([[[1.0, np.nan], [np.nan, np.nan]]]))
     array([1., 0.])
     """
-    channels = X.reshape(len(X), -1, X.shape[-1]).swapaxes(0, 1)
-    known = ~np.isnan(channels)
-    n_known = np.maximum(known.sum(axis=(1, 2)), 1)
-    return np.where(known, channels, 0).sum(axis=(1, 2), dtype=float) / n_known
+    total = n_known = 0
+    for rows in row_blocks(len(X)):
+        channels = X[rows].reshape(len(X[rows]), -1, X.shape[-1])
+        known = ~np.isnan(channels)
+        total += np.where(known, channels, 0).sum(axis=(0, 2), dtype=float)
+        n_known += known.sum(axis=(0, 2))
+    return total / np.maximum(n_known, 1)
 
 
 def by_length(function, lengths):
@@ -251,6 +273,42 @@ def until_ends(series, lengths):
     ends = torch.from_numpy(lengths).to(series.device)
     known = torch.arange(series.shape[2], device=series.device) < ends[:, None]
     return series.movedim(1, 2)[known].T.unsqueeze(0)
+
+
+def channel_moments(series, lengths=None):
+    """Compute mean and deviation of every channel up to the series' ends.
+
+    Parameters
+    ----------
+    series : Tensor of shape (n_samples, n_channels, n_timepoints)
+        Series.
+    lengths : ndarray of shape (n_samples,), int, default=None
+        Their lengths; None is the whole.
+
+    Returns
+    -------
+    mean, scale : Tensor of shape (n_channels, 1), float64
+        The scale is guarded as in :func:`~sktsrep.functional.channel_scale`.
+
+    Examples
+    --------
+    >>> mean, scale = channel_moments(torch.tensor([[[1.0, 3.0]], [[5.0, 9.0]]]))
+    >>> mean.item(), round(scale.item(), 3)
+    (4.5, 2.958)
+    """
+
+    def mean_of(function):
+        total = n_values = 0
+        for rows in row_blocks(len(series)):
+            x = series[rows]
+            known = x if lengths is None else until_ends(x, lengths[rows])
+            total = total + function(known.double()).sum(dim=(0, 2))
+            n_values += known.shape[0] * known.shape[2]
+        return (total / n_values).unsqueeze(1)
+
+    mean = mean_of(lambda x: x)
+    scale = mean_of(lambda x: (x - mean).square()).sqrt()
+    return mean, guarded_scale(scale, mean, series.dtype)
 
 
 def interpolate(X, mask, level=0.0):

@@ -7,21 +7,17 @@ import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import _safe_indexing, gen_batches
+from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from sktsrep._base import SERIES_AT_ONCE, TorchEstimator
+from sktsrep._base import TorchEstimator
 from sktsrep._device import as_series, resolve_device, to_device, to_tensor
 from sktsrep._fit import learned_once
-from sktsrep._gaps import bridge, until_ends
+from sktsrep._gaps import bridge, channel_moments
+from sktsrep._storage import row_blocks, stored
 from sktsrep._warnings import warn_user
-from sktsrep.functional import (
-    channel_scale,
-    guarded_scale,
-    limited_shape,
-    resolve_frames,
-)
+from sktsrep.functional import guarded_scale, limited_shape, resolve_frames
 from sktsrep.nn import STFT, SpectralEncoder, stage_sizes
 
 __all__ = ["SpectralEstimator"]
@@ -164,7 +160,8 @@ class SpectralEstimator(
         Returns
         -------
         series : Tensor of shape (n_samples, n_channels, time)
-            Standardized series of whole hops, float32 on the device.
+            Standardized series of whole hops, float32; on the device, or on the host if
+            they are large.
         make_encoder : callable
             Makes the backbone for such series from ``out_dim``.
         """
@@ -180,12 +177,9 @@ class SpectralEstimator(
         X = X if X.ndim == 4 else bridge(X)
         low, high = self._fit_bounds(X) if X.ndim < 4 else (None, None)
         self._fit_shared_moments(X, lengths)
-        series = None
-        for i, x in enumerate(self._tensor_chunks(X)):
-            part = self._fit_whole_hops(x.to(device), low, high)
-            if series is None:
-                series = part.new_empty(len(X), *part.shape[1:])
-            series[i * SERIES_AT_ONCE :][: len(part)] = part
+        chunks = self._tensor_chunks(X)
+        parts = (self._fit_whole_hops(x.to(device), low, high) for x in chunks)
+        series = stored(parts, len(X), device)
         self._fit_scale(series, lengths)
         make_encoder = functools.partial(
             SpectralEncoder,
@@ -197,7 +191,7 @@ class SpectralEstimator(
             hidden_dim=self.hidden_dim,
             n_blocks=self.n_blocks,
         )
-        return self._standardize_all(series), make_encoder
+        return self._standardize_all(series, device), make_encoder
 
     @learned_once
     def _fit_shared_moments(self, X, lengths):
@@ -212,9 +206,8 @@ class SpectralEstimator(
         n_channels = 1 if X.ndim == 2 else X.shape[1]
         # One array from the start: small ones between chunks keep memory in pieces.
         means, deviations = torch.empty(2, len(X), n_channels, dtype=torch.float64)
-        for i, x in enumerate(self._tensor_chunks(X)):
-            x = as_series(x).double()
-            rows = slice(i * SERIES_AT_ONCE, (i + 1) * SERIES_AT_ONCE)
+        for rows in row_blocks(len(X)):
+            x = as_series(to_tensor(X[rows], "cpu")).double()
             means[rows], deviations[rows] = x.mean(dim=2), x.std(dim=2, correction=0)
         usual = deviations.mean(dim=0)
         if (usual <= 0).any():
@@ -239,34 +232,20 @@ class SpectralEstimator(
     def _fit_scale(self, series, lengths):
         """Learn offset and scale, chunk by chunk in double precision."""
         if lengths is not None:
-            self._fit_scale_of_unequal(series, lengths)
+            mean, scale = channel_moments(series, lengths)
+            self.scale_ = scale.cpu().numpy()
+            self.mean_ = mean.expand(-1, series.shape[2]).cpu().numpy()
             return
-        chunks = series.split(SERIES_AT_ONCE)
-        mean = sum(x.double().sum(dim=0) for x in chunks) / len(series)
+        blocks = [series[rows] for rows in row_blocks(len(series))]  # views
+        mean = sum(x.double().sum(dim=0) for x in blocks) / len(series)
 
         def variance_around(center):  # (n_channels, 1)
-            total = sum((x - center).square().sum(dim=0) for x in chunks)
+            total = sum((x - center).square().sum(dim=0) for x in blocks)
             return total.mean(dim=1, keepdim=True) / len(series)
 
         center = limited_shape(mean, variance_around(mean))  # (n_channels, time)
         scale = guarded_scale(variance_around(center).sqrt(), center, series.dtype)
         self.mean_, self.scale_ = center.cpu().numpy(), scale.cpu().numpy()
-
-    def _standardize_all(self, series):
-        """Standardized float32 series, in place where they are float32 already."""
-        result = series.float()
-        for rows, x in zip(
-            result.split(SERIES_AT_ONCE), series.split(SERIES_AT_ONCE), strict=True
-        ):
-            rows.copy_(self._standardize(x))
-        return result
-
-    def _fit_scale_of_unequal(self, series, lengths):
-        """As :meth:`_fit_scale`, up to the end of every series."""
-        known = until_ends(series, lengths)
-        center = known.double().mean(dim=(0, 2)).unsqueeze(1)  # (n_channels, 1)
-        self.scale_ = channel_scale(known, center).cpu().numpy()
-        self.mean_ = center.expand(-1, series.shape[2]).cpu().numpy()
 
     def _standardize(self, series):
         offset, scale = self._offset_and_scale(series)
@@ -319,7 +298,7 @@ class SpectralEstimator(
                 f"out must be an array of shape {shape}, got "
                 f"{getattr(out, 'shape', type(out).__name__)} instead."
             )
-        for rows in gen_batches(len(out), SERIES_AT_ONCE):
+        for rows in row_blocks(len(out)):
             out[rows] = np.asarray(self.transform(_safe_indexing(X, rows)))
         return out
 

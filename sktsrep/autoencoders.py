@@ -9,10 +9,11 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sktsrep._base import ScoreSamplesMixin
-from sktsrep._device import to_device, to_tensor
+from sktsrep._device import as_series, to_tensor
 from sktsrep._fit import training_fit
-from sktsrep._gaps import end_at, observed_lengths, to_length
+from sktsrep._gaps import end_at, has_gaps, observed_lengths, to_length
 from sktsrep._spectral import SpectralEstimator
+from sktsrep._storage import row_blocks, stored
 from sktsrep._validation import check_positive_int
 from sktsrep.networks import VariationalAutoencoder
 
@@ -218,9 +219,9 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
             beta=self.beta,
             n_observed=series.shape[-1] if X.ndim == 4 else X.shape[-1],
         )
-        known = self._known(X)
-        self._train(make_network, [series, *to_device(series.device, *known)], X)
-        self._fit_variance(series.cpu(), *known)
+        known = self._fit_known(X, series.device)
+        self._train(make_network, [series, *known], X)
+        self._fit_variance(series, *known)
         return self
 
     def _fit_variance(self, series, *known):
@@ -230,11 +231,15 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
         """
         module = self._module
         host, _ = self._generators(None)
-        noise = self._normal(len(series), host)
-        errors = self._apply_in_chunks(module.squared_error, series, noise, *known)
-        share = known[0].mean() if known else 1.0
+        errors = torch.empty(len(series), dtype=torch.float32)
+        for rows in row_blocks(len(series)):
+            noise = self._normal(len(series[rows]), host)
+            parts = series[rows], noise, *(mask[rows] for mask in known)
+            errors[rows] = self._apply_in_chunks(module.squared_error, *parts)
+        share = known[0].sum().item() / known[0].numel() if known else 1.0
+        variance = errors.mean() / share
         with torch.no_grad():
-            module.log_variance.fill_((errors.mean() / share).clamp(min=1e-6).log())
+            module.log_variance.fill_(variance.clamp(min=1e-6).log())
 
     def _normal(self, n_draws, generator):
         """Standard normal latent vectors on the host, whatever torch's defaults are."""
@@ -261,9 +266,16 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
 
         The list is empty where all are known.
         """
-        if X.ndim == 4 or not np.isnan(X).any():
+        if X.ndim == 4 or not has_gaps(X):
             return []
         return [~np.isnan(X).reshape(len(X), -1, X.shape[-1])]
+
+    def _fit_known(self, X, device):
+        """As :meth:`_known`, for training."""
+        if X.ndim == 4 or not has_gaps(X):
+            return []
+        chunks = self._tensor_chunks(X)
+        return [stored((~as_series(x).isnan() for x in chunks), len(X), device)]
 
     def _apply_by_length(self, function, X, dtype=None):
         """Rows of ``function`` of series that are all as long as in ``fit``."""

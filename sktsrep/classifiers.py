@@ -18,6 +18,7 @@ from sktsrep._base import SeriesClassifier, TorchEstimator
 from sktsrep._device import apply_in_chunks, resolve_device, to_device
 from sktsrep._fit import fitted_copy, training_fit
 from sktsrep._spectral import SpectralEstimator
+from sktsrep._storage import row_blocks, stored
 from sktsrep._training import freeze
 from sktsrep._validation import class_indices, labeled_rows
 from sktsrep.encoders import SSLEncoder
@@ -222,8 +223,11 @@ class FineTunedClassifier(SeriesClassifier):
         context = self._init_callback_context(max_subtasks=2)
         context.call_on_fit_task_begin(estimator=self)
         self.encoder_ = self._fitted_encoder(X, context.subcontext("encoder"))
-        known = self._bridged(X[labeled])
-        series = apply_in_chunks(self.encoder_._prepare, device, known)
+        known = X if labeled.all() else X[labeled]
+        prepare = functools.partial(apply_in_chunks, self.encoder_._prepare, device)
+        blocks = row_blocks(len(known))
+        parts = (prepare(self._bridged(known[rows])) for rows in blocks)
+        series = stored(parts, len(known), device)
         make_network = functools.partial(
             FineTunedNetwork,
             encoder=copy.deepcopy(self.encoder_.net_.module_.encoder).cpu(),
@@ -231,9 +235,9 @@ class FineTunedClassifier(SeriesClassifier):
         )
         self._train(
             make_network,
-            [series.to(device), *to_device(device, indices, weight)],
-            X[labeled],
-            lengths=self._whole_lengths(X[labeled]),
+            [series, *to_device(series.device, indices, weight)],
+            known,
+            lengths=self._whole_lengths(known),
             labels=indices,
             subcontext=functools.partial(context.subcontext, "fine-tuning"),
             param_groups=[("encoder.*", {"lr": self.lr * self.backbone_rate})],

@@ -7,11 +7,11 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import _check_sample_weight
 
 from sktsrep._base import SeriesClassifier
-from sktsrep._device import as_series, resolve_device, to_device, to_tensor
+from sktsrep._device import as_series, resolve_device, to_device
 from sktsrep._fit import learned_once, training_fit
-from sktsrep._gaps import bridge, until_ends
+from sktsrep._gaps import bridge, channel_moments
+from sktsrep._storage import stored
 from sktsrep._validation import check_n_axes, class_indices
-from sktsrep.functional import channel_scale
 from sktsrep.networks import FullyConvolutionalNetwork
 
 __all__ = ["FCNClassifier"]
@@ -146,26 +146,26 @@ class FCNClassifier(
         lengths = self._whole_lengths(X)
         X = bridge(X)
         low, high = self._fit_bounds(X)
-        series = as_series(to_tensor(X, device))
-        series = series.clamp(low.to(series), high.to(series))
-        known = series if lengths is None else until_ends(series, lengths)
-        self._fit_scale(known)
+        chunks = map(as_series, self._tensor_chunks(X))
+        parts = (self._clip(x.clamp(low.to(x), high.to(x))) for x in chunks)
+        series = stored(parts, len(X), device)
+        self._fit_scale(series, lengths)
+        series = self._standardize_all(series, device)
         make_network = functools.partial(
             FullyConvolutionalNetwork,
             n_channels=series.shape[1],
             n_classes=len(self.classes_),
         )
         weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        tensors = to_device(device, indices, weight.astype(np.float32))
-        tensors = [self._prepare(series), *tensors]
+        tensors = to_device(series.device, indices, weight.astype(np.float32))
+        tensors = [series, *tensors]
         self._train(make_network, tensors, X, lengths=lengths, labels=indices)
         return self
 
     @learned_once
-    def _fit_scale(self, known):
-        mean = known.double().mean(dim=(0, 2)).unsqueeze(1)  # (n_channels, 1)
-        self.mean_ = mean.cpu().numpy()
-        self.scale_ = channel_scale(known, mean).cpu().numpy()
+    def _fit_scale(self, series, lengths):
+        mean, scale = channel_moments(series, lengths)
+        self.mean_, self.scale_ = mean.cpu().numpy(), scale.cpu().numpy()
 
     @property
     def _n_features_out(self):
@@ -173,8 +173,11 @@ class FCNClassifier(
 
     def _prepare(self, x):
         """Standardized float32 series (batch, channels, time)."""
-        mean, scale = to_device(x.device, self.mean_, self.scale_)
-        return ((self._clip(as_series(x)).double() - mean) / scale).float()
+        return self._standardize(self._clip(as_series(x)))
+
+    def _standardize(self, series):
+        mean, scale = to_device(series.device, self.mean_, self.scale_)
+        return ((series.double() - mean) / scale).float()
 
     def transform(self, X):
         """Compute the features before the head, pooled over time.

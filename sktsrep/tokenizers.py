@@ -9,11 +9,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from sktsrep._base import SERIES_AT_ONCE, ScoreSamplesMixin
-from sktsrep._device import isolated_random_state, random_seed
+from sktsrep._base import ScoreSamplesMixin
+from sktsrep._device import isolated_random_state, random_seed, to_tensor
 from sktsrep._fit import learned_once, training_fit
-from sktsrep._gaps import by_length, end_at, longer_half, observed_lengths, pad_ends
+from sktsrep._gaps import by_length, end_at, observed_lengths, pad_ends
 from sktsrep._spectral import SpectralEstimator
+from sktsrep._storage import row_blocks
+from sktsrep._training import Rows
 from sktsrep._validation import validate_tokens
 from sktsrep._warnings import warn_user
 from sktsrep.augmentations import resolve_augmentations
@@ -337,8 +339,8 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
             self._remove_levels(series, lengths)
         else:
             windows = self._windows.to(series.device)
-            for rows in series.split(SERIES_AT_ONCE):
-                rows.copy_(windows(rows)[0])
+            for rows in row_blocks(len(series)):
+                series[rows] = windows(series[rows])[0]
 
     @learned_once
     def _start_windows(self, series, lengths, quantizer):
@@ -346,7 +348,9 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
             module = quantizer.make_module(len(series))
             n_codes = module.n_codes // module.depth
             self._windows = WindowScaler(series.shape[1], n_codes, module.depth)
-            self._windows.to(series.device).start(longer_half(series, lengths))
+            ends = None if lengths is None else to_tensor(lengths, series.device)
+            some = Rows(series, lengths=ends).typical()
+            self._windows.to(series.device).start(some)
         self.level_codebook_ = None
         if self._windows.has_levels:
             codebook = self._windows.quantizer.codebook
@@ -356,10 +360,11 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         """Leave in series of unequal length what the scaler of windows leaves."""
         windows = self._windows.to(series.device)
         for length in np.unique(lengths):
-            rows = torch.from_numpy(np.flatnonzero(lengths == length))
-            rest = windows(series[rows, :, :length])[0]
-            series[rows, :, :length] = rest
-            series[rows, :, length:] = rest[..., -1:]
+            rows = np.flatnonzero(lengths == length)
+            for block in row_blocks(len(rows)):
+                rest = windows(series[rows[block], :, :length])[0]
+                series[rows[block], :, :length] = rest
+                series[rows[block], :, length:] = rest[..., -1:]
 
     def _prepare(self, x):
         """What the scaler of windows leaves of standardized series."""

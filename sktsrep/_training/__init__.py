@@ -1,7 +1,8 @@
 """The training engine: the one package that knows skorch.
 
-Training data live on the device as tensors. A batch is a selection of rows there, loss
-terms are collected there, and the host reads them once per epoch.
+Training data are tensors on the device, or on the host if they are large. A batch is a
+selection of rows there. Loss terms are collected on the device, and the host reads them
+once per epoch.
 """
 
 from sktsrep._training.batches import DeviceBatches, Rows

@@ -1,4 +1,4 @@
-"""Batches of training data that live on the device."""
+"""Batches of training data that live on the device, or on the host."""
 
 import math
 
@@ -18,7 +18,7 @@ _LENGTH_JITTER = 0.25
 
 
 class DeviceBatches:
-    """Batches of a tensor data set, selected on the data's own device.
+    """Batches of a tensor data set, selected where it lies, for the training's device.
 
     Rows are spread evenly, so that no last batch is much smaller than the others. A
     lone row is taken twice, because batch statistics need two, and so are rows that are
@@ -43,7 +43,7 @@ class DeviceBatches:
             series, *others = (tensor[rows] for tensor in tensors)
             if lengths is not None:
                 series = self._cut(series, lengths[rows])
-            yield (series, *others), None
+            yield tuple(map(self.dataset.on_device, (series, *others))), None
 
     def _batches(self):
         rows, lengths = self.dataset.rows, self.dataset.lengths
@@ -74,13 +74,15 @@ class DeviceBatches:
 class Rows(Dataset):
     """Some rows of tensors, whose series may have unequal lengths.
 
-    The tensors are those of all rows: selecting would copy what may be large.
+    The tensors are those of all rows: selecting would copy what may be large. They may
+    lie on the host where ``device`` is a GPU.
     """
 
-    def __init__(self, *tensors, lengths=None, rows=None):
+    def __init__(self, *tensors, lengths=None, rows=None, device=None):
         first = tensors[0]
         self.tensors = tensors
         self.lengths = lengths
+        self.device = device or first.device
         self.rows = torch.arange(len(first), device=first.device)
         self.rows = self.rows if rows is None else rows
 
@@ -89,7 +91,18 @@ class Rows(Dataset):
 
     def where(self, chosen):
         """Choose rows by a mask."""
-        return Rows(*self.tensors, lengths=self.lengths, rows=self.rows[chosen])
+        return Rows(
+            *self.tensors,
+            lengths=self.lengths,
+            rows=self.rows[chosen],
+            device=self.device,
+        )
+
+    def on_device(self, x):
+        """Send selected rows to the device, without waiting for it."""
+        if x.device.type == self.device.type:
+            return x
+        return x.pin_memory().to(self.device, non_blocking=True)
 
     def typical(self):
         """Series of one length: of unequal ones the longer half, cut.
@@ -99,4 +112,4 @@ class Rows(Dataset):
         step = math.ceil(len(self) / _MOST_TYPICAL)
         rows = self.rows[::step]
         lengths = None if self.lengths is None else self.lengths[rows]
-        return longer_half(self.tensors[0][rows], lengths)
+        return self.on_device(longer_half(self.tensors[0][rows], lengths))

@@ -60,6 +60,7 @@ def train(
     make_network,
     tensors,
     *,
+    device,
     lengths=None,
     seed,
     n_epochs,
@@ -85,8 +86,10 @@ def train(
     make_network : callable
         Makes an untrained :class:`sktsrep.networks.TrainingModule`, without arguments.
     tensors : sequence of Tensor
-        Training data on the device to train on; the arguments of the network's
-        ``forward``, one row per sample.
+        Training data, all on the device or all on the host; the arguments of the
+        network's ``forward``, one row per sample.
+    device : torch.device
+        Where to train.
     lengths : Tensor of shape (n_samples,), int, default=None
         Lengths of the series, which are the first tensor, where they are unequal. After
         its end a series has its last value.
@@ -135,9 +138,9 @@ def train(
         When the loss or the network is not finite, or the network has not the shape of
         the trained one.
     """
-    device = tensors[0].device
     with isolated_random_state(seed, device):
-        training, validation = _split(Rows(*tensors, lengths=lengths), held_out)
+        rows = Rows(*tensors, lengths=lengths, device=device)
+        training, validation = _split(rows, held_out)
         n_steps = n_epochs * math.ceil(len(training) / batch_size)
         network = make_network()
         resume = Resume(checkpoint)
@@ -226,7 +229,7 @@ def _split(rows, held_out):
         return rows, None
     is_valid = torch.zeros(len(rows), dtype=torch.bool)
     is_valid[torch.as_tensor(held_out)] = True
-    is_valid = is_valid.to(rows.tensors[0].device)
+    is_valid = is_valid.to(rows.rows.device)
     return rows.where(~is_valid), rows.where(is_valid)
 
 
