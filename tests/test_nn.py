@@ -550,6 +550,49 @@ def test_transformer_without_classes_takes_a_single_token():
     assert net(tokens, tokens[..., 0] == 0, classes).shape == (3, 1, 8)
 
 
+def test_codes_with_the_same_vector_begin_alike(depth):
+    sizes = dict(n_classes=0, depth=depth, dim=16, n_layers=1, n_heads=2, code_dim=3)
+    net = MaskedTransformer(5, 7, **sizes).eval()
+    codebook = torch.randn(depth * 5, 3)
+    codebook[1::5] = codebook[::5]
+    net.set_codes(codebook)
+    with torch.no_grad():  # what tells them apart is learned
+        for table in (net.token_embedding, *net.head.coarser):
+            table.weight.zero_()
+    tokens = torch.randint(2, (4, 7, depth))
+    mask, classes = torch.zeros(4, 7, dtype=torch.bool), torch.zeros(4).long()
+    hidden = net(tokens, mask, classes)
+    assert_close(net(1 - tokens, mask, classes), hidden)
+    assert not torch.allclose(net(tokens + 2, mask, classes), hidden)
+    scores = net.head(hidden, tokens)
+    assert_close(scores[..., 1], scores[..., 0])
+    assert_close(net.head(hidden, 1 - tokens), scores)
+    assert not torch.allclose(scores[..., 2], scores[..., 0])
+
+
+def test_embeddings_of_a_place_add_up_to_its_latent_vector():
+    sizes = dict(n_classes=0, depth=3, dim=16, n_layers=1, n_heads=2, code_dim=4)
+    net = MaskedTransformer(5, 7, **sizes)
+    codebook = torch.randn(15, 4)
+    net.set_codes(codebook)
+    tokens = torch.tensor([[[1, 4, 2]]])
+    latent = codebook[[1, 9, 12]].sum(dim=0) / codebook[:5].std(correction=0)
+    with torch.no_grad():
+        net.token_embedding.weight.zero_()
+    embedded = net.embed_places(net.symbols(tokens))
+    assert_close(embedded[0, 0], net.token_embedding.projection(latent))
+
+
+@pytest.mark.parametrize("codebook", [torch.zeros(10, 3), torch.ones(10, 3)])
+def test_codes_that_are_all_the_same_give_finite_scores(codebook):
+    sizes = dict(n_classes=0, depth=2, dim=16, n_layers=1, n_heads=2, code_dim=3)
+    net = MaskedTransformer(5, 7, **sizes).eval()
+    net.set_codes(codebook)
+    tokens = torch.zeros(2, 7, 2, dtype=torch.int64)
+    hidden = net(tokens, tokens[..., 0] > 0, torch.zeros(2).long())
+    assert net.head(hidden, tokens).isfinite().all()
+
+
 # --------------------------------------------------------------------------- depth head
 
 

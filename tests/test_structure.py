@@ -45,6 +45,7 @@ MAY_IMPORT = {
     "_device": {"_config", "_warnings"},
     "_storage": set(),
     "_gaps": {"_device", "_storage", "functional"},
+    "_texture": {"_gaps"},
     "_holdout": set(),
     "_checkpoint": {"_files", "_ranks"},
     "_training": {"_device", "_gaps", "_plain", "_ranks", "_warnings", "nn"},
@@ -96,7 +97,7 @@ MAY_IMPORT = {
     | {"_base", "_device", "_spectral", "_storage", "_training", "encoders"},
     "fcn": ESTIMATOR | {"_base", "_device", "_gaps", "_storage"},
     "samplers": ESTIMATOR
-    | {"_base", "_device", "_gaps", "_inputs", "functional", "imputation"},
+    | {"_base", "_device", "_gaps", "_inputs", "_texture", "functional", "imputation"},
     "_neighbors": {"_gaps", "_holdout"},
     "_calibration": set(),
     "anomaly": {

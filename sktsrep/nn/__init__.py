@@ -1,6 +1,7 @@
 """Torch modules: the parts of networks. Series are (batch, channels, time)."""
 
 from sktsrep.nn.batch_norm import BatchNorm
+from sktsrep.nn.codes import CodeEmbedding, CodeScores
 from sktsrep.nn.convolutions import Decoder, Encoder, ResidualBlock
 from sktsrep.nn.depth_head import DepthHead
 from sktsrep.nn.finite_scalar_quantizer import FiniteScalarQuantizer
@@ -44,6 +45,8 @@ __all__ = [
     "SUMMARY_SIZE",
     "BatchNorm",
     "CausalTransformer",
+    "CodeEmbedding",
+    "CodeScores",
     "Decoder",
     "DepthHead",
     "EMAQuantizer",

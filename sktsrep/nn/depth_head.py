@@ -1,9 +1,17 @@
 """Scores of the tokens of a place, from coarse to fine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+
+from sktsrep.nn.codes import (
+    LEAST_SPREAD,
+    CodeEmbedding,
+    CodeScores,
+    make_embedding,
+    make_scores,
+)
 
 __all__ = ["DepthHead"]
 
@@ -23,6 +31,8 @@ class DepthHead(nn.Module):
         Tokens per place.
     dim : int
         Size of a hidden state.
+    code_dim : int
+        Size of a code's vector; 0 where the vectors are not known.
 
     References
     ----------
@@ -38,13 +48,15 @@ class DepthHead(nn.Module):
     torch.Size([2, 4, 3, 5])
     """
 
-    def __init__(self, n_codes: int, depth: int, dim: int) -> None:
+    coarser: Sequence[nn.Embedding]
+    scores: Sequence[nn.Linear | CodeScores]
+
+    def __init__(self, n_codes: int, depth: int, dim: int, code_dim: int = 0) -> None:
         super().__init__()
         self.depth = depth
-        tables = [nn.Embedding(n_codes, dim) for _ in range(depth - 1)]
-        for table in tables:
-            nn.init.trunc_normal_(table.weight, std=0.02)
-        self.coarser = nn.ModuleList(tables)
+        self.coarser = nn.ModuleList(  # type: ignore[assignment]
+            make_embedding(n_codes, dim, code_dim) for _ in range(depth - 1)
+        )
         self.mlp = nn.Sequential(
             nn.LayerNorm(dim),
             nn.Linear(dim, dim),
@@ -52,7 +64,22 @@ class DepthHead(nn.Module):
             nn.Linear(dim, dim),
         )
         self.norm = nn.LayerNorm(dim)
-        self.scores = nn.ModuleList(nn.Linear(dim, n_codes) for _ in range(depth))
+        self.scores = nn.ModuleList(  # type: ignore[assignment]
+            make_scores(dim, n_codes, code_dim) for _ in range(depth)
+        )
+
+    @torch.no_grad()
+    def set_codes(self, levels: Tensor) -> None:
+        """Take the vectors of the codes of every level, (depth, n_codes, code_dim).
+
+        Finer levels have shorter vectors, which are to count as much.
+        """
+        for i, codes in enumerate(levels):
+            spread = codes.std(correction=0).clamp(min=LEAST_SPREAD)
+            codes = (codes - codes.mean(dim=0)) / spread
+            for layer in (*self.coarser[i : i + 1], self.scores[i]):
+                if isinstance(layer, CodeEmbedding | CodeScores):
+                    layer.codes.copy_(codes)
 
     def score(self, state: Tensor, level: int) -> Tensor:
         """Map states (..., dim) to the scores of a level's codes (..., n_codes)."""

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sktsrep.nn.codes import LEAST_SPREAD, CodeEmbedding, make_embedding
 from sktsrep.nn.depth_head import DepthHead
 
 __all__ = [
@@ -132,27 +133,37 @@ class _TokenTransformer(nn.Module):
         n_layers: int,
         n_heads: int,
         dropout: float,
+        code_dim: int,
     ) -> None:
         super().__init__()
         self.n_codes = n_codes
         self.n_places = n_places
         self.n_classes = n_classes
         self.depth = depth
-        self.token_embedding = nn.Embedding(n_symbols, dim)
+        self.token_embedding = make_embedding(n_symbols, dim, code_dim)
         self.class_embedding = nn.Embedding(n_classes + 1, dim)
         self.position_embedding = nn.Parameter(torch.empty(n_positions, dim))
-        for table in (
-            self.token_embedding.weight,
-            self.class_embedding.weight,
-            self.position_embedding,
-        ):
+        for table in (self.class_embedding.weight, self.position_embedding):
             nn.init.trunc_normal_(table, std=0.02)
         self.dropout = nn.Dropout(dropout)
         self.layers = nn.ModuleList(
             TransformerLayer(dim, n_heads, dropout) for _ in range(n_layers)
         )
         self.norm = nn.LayerNorm(dim)
-        self.head = DepthHead(n_codes, depth, dim)
+        self.head = DepthHead(n_codes, depth, dim, code_dim)
+
+    @torch.no_grad()
+    def set_codes(self, codebook: Tensor) -> None:
+        """Take the vectors of all codes, (depth * n_codes, code_dim).
+
+        Those of a place add up to its quantized latent vector, and so do their
+        embeddings.
+        """
+        levels = codebook.unflatten(0, (self.depth, -1))
+        self.head.set_codes(levels)
+        if isinstance(self.token_embedding, CodeEmbedding):
+            scale = levels[0].std(correction=0).clamp(min=LEAST_SPREAD)
+            self.token_embedding.codes[: len(codebook)] = codebook / scale
 
     def symbols(self, tokens: Tensor) -> Tensor:
         """Tokens (..., depth), counted on from level to level."""
@@ -186,6 +197,9 @@ class MaskedTransformer(_TokenTransformer):
         Width, depth and attention heads.
     dropout : float
         Probability of dropping, between 0 and 1.
+    code_dim : int
+        Size of a code's vector, for :meth:`set_codes`; 0 where the vectors are not
+        known.
 
     References
     ----------
@@ -212,6 +226,7 @@ class MaskedTransformer(_TokenTransformer):
         n_layers: int = 4,
         n_heads: int = 4,
         dropout: float = 0.1,
+        code_dim: int = 0,
     ) -> None:
         super().__init__(
             n_codes,
@@ -224,6 +239,7 @@ class MaskedTransformer(_TokenTransformer):
             n_layers=n_layers,
             n_heads=n_heads,
             dropout=dropout,
+            code_dim=code_dim,
         )
 
     def forward(
@@ -279,6 +295,9 @@ class CausalTransformer(_TokenTransformer):
         Width, depth and attention heads.
     dropout : float
         Probability of dropping, between 0 and 1.
+    code_dim : int
+        Size of a code's vector, for :meth:`set_codes`; 0 where the vectors are not
+        known.
 
     References
     ----------
@@ -305,6 +324,7 @@ class CausalTransformer(_TokenTransformer):
         n_layers: int = 4,
         n_heads: int = 4,
         dropout: float = 0.1,
+        code_dim: int = 0,
     ) -> None:
         super().__init__(
             n_codes,
@@ -317,6 +337,7 @@ class CausalTransformer(_TokenTransformer):
             n_layers=n_layers,
             n_heads=n_heads,
             dropout=dropout,
+            code_dim=code_dim,
         )
 
     def embed(self, tokens: Tensor, classes: Tensor) -> Tensor:

@@ -43,6 +43,10 @@ class AutoregressiveSampler(TokenSampler):
     class_dropout : float, default=0.1
         Probability of hiding the class in training. Guidance and everything that works
         without a class need it above 0.
+    texture : bool, default=True
+        Whether samples get noise of half the power, by frequency, that they lack beside
+        series of ``fit``. Decoded series are means, so they are too smooth. Without it,
+        every sample is what its tokens decode to.
     hidden_dim : int, default=128
         Width of the transformer; a multiple of ``n_heads``.
     n_layers : int, default=3
@@ -104,6 +108,9 @@ class AutoregressiveSampler(TokenSampler):
         The fitted tokenizer; a copy of a frozen one.
     imputer_ : GaussianImputer or None
         Tells likely values of gaps; None without series.
+    texture_ : ndarray of shape (n_frequencies, n_channels, n_channels) or None
+        Symmetric roots of the power of the noise, relative to a sample's deviations, at
+        even steps of frequency; None for no noise.
     n_tokens_, n_codes_ : int
         Tokens per series; size of the codebook.
     classes_ : ndarray of shape (n_classes,)
@@ -165,6 +172,7 @@ class AutoregressiveSampler(TokenSampler):
         temperature=1.0,
         guidance_scale=1.0,
         class_dropout=0.1,
+        texture=True,
         hidden_dim=128,
         n_layers=3,
         n_heads=4,
@@ -189,6 +197,7 @@ class AutoregressiveSampler(TokenSampler):
             n_codes=n_codes,
             guidance_scale=guidance_scale,
             class_dropout=class_dropout,
+            texture=texture,
             hidden_dim=hidden_dim,
             n_layers=n_layers,
             n_heads=n_heads,

@@ -21,6 +21,7 @@ from sktsrep._gaps import (
     shares_of_time,
     to_length,
 )
+from sktsrep._texture import add_texture, find_texture
 from sktsrep._validation import (
     check_known,
     check_positive_int,
@@ -31,6 +32,9 @@ from sktsrep._validation import (
 from sktsrep.imputation import GaussianImputer
 
 __all__ = ["TokenSampler"]
+
+# Series that tell what samples lack.
+_N_SOME = 256
 
 
 class TokenSampler(ScoreSamplesMixin, TorchEstimator):
@@ -50,6 +54,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         "n_codes": [Interval(Integral, 1, None, closed="left"), None],
         "guidance_scale": [Interval(Real, 0, None, closed="left")],
         "class_dropout": [Interval(Real, 0, 1, closed="both")],
+        "texture": ["boolean"],
         "hidden_dim": [Interval(Integral, 1, None, closed="left")],
         "n_layers": [Interval(Integral, 1, None, closed="left")],
         "n_heads": [Interval(Integral, 1, None, closed="left")],
@@ -64,6 +69,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         n_codes=None,
         guidance_scale=1.0,
         class_dropout=0.1,
+        texture=True,
         hidden_dim=128,
         n_layers=3,
         n_heads=4,
@@ -103,6 +109,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         self.n_codes = n_codes
         self.guidance_scale = guidance_scale
         self.class_dropout = class_dropout
+        self.texture = texture
         self.hidden_dim = hidden_dim
         self.n_layers = n_layers
         self.n_heads = n_heads
@@ -143,6 +150,9 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         device = resolve_device(self.device)
         series = self._validate_training(X)
         classes = self._fit_classes(y, series)
+        if self.guidance_scale != 1:
+            what = f"guidance_scale={self.guidance_scale}"
+            self._check_class_free(what, self.class_dropout)
         self._n_validation(len(series))
         context = self._init_callback_context(max_subtasks=2)
         context.call_on_fit_task_begin(estimator=self)
@@ -150,8 +160,21 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         self._fit_lengths(series, classes)
         self._fit_imputer(series)
         self.n_tokens_ = tokens.shape[1]
-        make_network = functools.partial(
-            self._make_prior,
+        self._train(
+            self._make_network,
+            to_device(device, tokens, classes),
+            series,
+            labels=classes if len(self.classes_) else None,
+            subcontext=functools.partial(context.subcontext, "prior"),
+        )
+        self._fit_texture(series)
+        context.call_on_fit_task_end(estimator=self, reconstruction_attributes={})
+        return self
+
+    def _make_network(self):
+        """Make the prior, which learns from the vectors of codes where it has them."""
+        codebook = getattr(self.tokenizer_, "codebook_", np.empty((0, 0)))
+        prior = self._make_prior(
             n_codes=self.n_codes_,
             n_tokens=self.n_tokens_,
             depth=self._places[1],
@@ -160,18 +183,13 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
             n_layers=self.n_layers,
             n_heads=self.n_heads,
             dropout=self.dropout,
+            code_dim=codebook.shape[1],
             class_dropout=self.class_dropout,
             unequal=self._lengths is not None,
         )
-        self._train(
-            make_network,
-            to_device(device, tokens, classes),
-            series,
-            labels=classes if len(self.classes_) else None,
-            subcontext=functools.partial(context.subcontext, "prior"),
-        )
-        context.call_on_fit_task_end(estimator=self, reconstruction_attributes={})
-        return self
+        if codebook.size:
+            prior.transformer.set_codes(torch.tensor(codebook, dtype=torch.float32))
+        return prior
 
     def _fit_classes(self, y, series):
         """Class indices; without labels, all 0, which then means "no class"."""
@@ -236,6 +254,13 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         self.imputer_ = None
         if self.tokenizer_ is not None and series.ndim < 4:
             self.imputer_ = GaussianImputer().fit(series)
+
+    def _fit_texture(self, series):
+        """Learn the noise that samples lack; None without series."""
+        self.texture_ = None
+        if self.texture and self.imputer_ is not None:
+            some = series[:: -(-len(series) // _N_SOME)]
+            self.texture_ = find_texture(some, self.sample(_N_SOME))
 
     def _encode(self, X):
         """Tokens of an array that was validated here, under the tokenizer's names."""
@@ -307,9 +332,15 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         if self.tokenizer_ is None:
             return tokens
         if lengths is None:
-            return self.tokenizer_.decode(tokens)
-        series = self.tokenizer_.decode(tokens, lengths)
-        return pad_ends(series, self.sample_shape_[-1])
+            series = self.tokenizer_.decode(tokens)
+        else:
+            series = self.tokenizer_.decode(tokens, lengths)
+            series = pad_ends(series, self.sample_shape_[-1])
+        texture = getattr(self, "texture_", None)  # older files have none
+        if texture is None:
+            return series
+        random_state = self.random_state if random_state is None else random_state
+        return add_texture(series, texture, random_seed(random_state))
 
     def sample_batches(self, n_samples, batch_size=1024, *, y=None, random_state=None):
         """Draw new series, a part at a time.
@@ -473,8 +504,10 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         if self.guidance_scale != 1:
             self._check_class_free(f"guidance_scale={self.guidance_scale}")
 
-    def _check_class_free(self, what):
-        if len(self.classes_) and not self._module.class_dropout:
+    def _check_class_free(self, what, class_dropout=None):
+        if class_dropout is None:
+            class_dropout = self._module.class_dropout
+        if len(self.classes_) and not class_dropout:
             raise ValueError(
                 f"{what} needs the distribution without classes, which a sampler "
                 "fitted with labels and class_dropout=0 has not learned."
