@@ -551,8 +551,8 @@ def test_transformer_without_classes_takes_a_single_token():
 
 
 def test_codes_with_the_same_vector_begin_alike(depth):
-    sizes = dict(n_classes=0, depth=depth, dim=16, n_layers=1, n_heads=2, code_dim=3)
-    net = MaskedTransformer(5, 7, **sizes).eval()
+    sizes = dict(n_classes=0, depth=depth, dim=16, n_layers=1, n_heads=2)
+    net = MaskedTransformer(5, 7, **sizes, code_dim=3, tied=True).eval()
     codebook = torch.randn(depth * 5, 3)
     codebook[1::5] = codebook[::5]
     net.set_codes(codebook)
@@ -585,8 +585,8 @@ def test_embeddings_of_a_place_add_up_to_its_latent_vector():
 
 @pytest.mark.parametrize("codebook", [torch.zeros(10, 3), torch.ones(10, 3)])
 def test_codes_that_are_all_the_same_give_finite_scores(codebook):
-    sizes = dict(n_classes=0, depth=2, dim=16, n_layers=1, n_heads=2, code_dim=3)
-    net = MaskedTransformer(5, 7, **sizes).eval()
+    sizes = dict(n_classes=0, depth=2, dim=16, n_layers=1, n_heads=2)
+    net = MaskedTransformer(5, 7, **sizes, code_dim=3, tied=True).eval()
     net.set_codes(codebook)
     tokens = torch.zeros(2, 7, 2, dtype=torch.int64)
     hidden = net(tokens, tokens[..., 0] > 0, torch.zeros(2).long())

@@ -26,9 +26,9 @@ from skorch.callbacks import Callback
 from torch import nn
 
 import sktsrep
-from sktsrep import Windows, _checkpoint
+from sktsrep import Windows, _checkpoint, samplers
 from sktsrep.networks import TrainingModule
-from sktsrep.nn import EMAQuantizer, ResidualQuantizer
+from sktsrep.nn import CodeScores, EMAQuantizer, ResidualQuantizer
 from sktsrep.quantizers import FSQ, EMACodebook, ResidualVQ
 
 WARM = {"warm_start": True, "random_state": 0}
@@ -344,6 +344,16 @@ def test_a_sampler_of_tokens_keeps_the_number_of_codes():
         model.fit(tokens + 1)
     with pytest.raises(ValueError, match="but n_codes would make another one"):
         model.set_params(n_codes=6).fit(tokens)
+
+
+@pytest.mark.parametrize("enough", [10, 1000])
+def test_more_series_do_not_change_how_codes_are_scored(enough, monkeypatch):
+    X, y = waves()
+    monkeypatch.setattr(samplers.base, "_ENOUGH_TO_TIE", enough)
+    model = MAKERS["maskgit"]().fit(X, y)
+    monkeypatch.setattr(samplers.base, "_ENOUGH_TO_TIE", 1010 - enough)
+    scores = model.fit(X, y).net_.module_.transformer.head.scores[0]
+    assert isinstance(scores, CodeScores) == (enough == 10)
 
 
 def test_a_sampler_of_unequal_series_goes_on_with_equal_ones():

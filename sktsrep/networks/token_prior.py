@@ -37,8 +37,8 @@ class TokenPrior(TrainingModule):
     unequal : bool
         Whether series may have fewer places than others.
     **sizes
-        The transformer's ``dim``, ``n_layers``, ``n_heads``, ``dropout`` and
-        ``code_dim``.
+        The transformer's ``dim``, ``n_layers``, ``n_heads``, ``dropout``,
+        ``code_dim`` and ``tied``.
     """
 
     shaped_by = {

@@ -9,7 +9,6 @@ __all__ = [
     "CodeEmbedding",
     "CodeScores",
     "make_embedding",
-    "make_scores",
 ]
 
 # Standard deviation below which codes are all the same.
@@ -100,10 +99,3 @@ def make_embedding(n_symbols: int, dim: int, code_dim: int) -> nn.Embedding:
         table = nn.Embedding(n_symbols, dim)
     nn.init.trunc_normal_(table.weight, std=0.02)
     return table
-
-
-def make_scores(dim: int, n_codes: int, code_dim: int) -> nn.Linear | CodeScores:
-    """Make scores of codes, whose vectors are known unless ``code_dim`` is 0."""
-    if code_dim:
-        return CodeScores(dim, n_codes, code_dim)
-    return nn.Linear(dim, n_codes)

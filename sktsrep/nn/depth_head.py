@@ -5,13 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from sktsrep.nn.codes import (
-    LEAST_SPREAD,
-    CodeEmbedding,
-    CodeScores,
-    make_embedding,
-    make_scores,
-)
+from sktsrep.nn.codes import LEAST_SPREAD, CodeEmbedding, CodeScores, make_embedding
 
 __all__ = ["DepthHead"]
 
@@ -33,6 +27,9 @@ class DepthHead(nn.Module):
         Size of a hidden state.
     code_dim : int
         Size of a code's vector; 0 where the vectors are not known.
+    tied : bool
+        Whether scores are products with the codes' vectors, as of
+        :class:`CodeScores`; otherwise every code has weights of its own.
 
     References
     ----------
@@ -51,7 +48,14 @@ class DepthHead(nn.Module):
     coarser: Sequence[nn.Embedding]
     scores: Sequence[nn.Linear | CodeScores]
 
-    def __init__(self, n_codes: int, depth: int, dim: int, code_dim: int = 0) -> None:
+    def __init__(
+        self,
+        n_codes: int,
+        depth: int,
+        dim: int,
+        code_dim: int = 0,
+        tied: bool = False,
+    ) -> None:
         super().__init__()
         self.depth = depth
         self.coarser = nn.ModuleList(  # type: ignore[assignment]
@@ -65,7 +69,8 @@ class DepthHead(nn.Module):
         )
         self.norm = nn.LayerNorm(dim)
         self.scores = nn.ModuleList(  # type: ignore[assignment]
-            make_scores(dim, n_codes, code_dim) for _ in range(depth)
+            CodeScores(dim, n_codes, code_dim) if tied else nn.Linear(dim, n_codes)
+            for _ in range(depth)
         )
 
     @torch.no_grad()

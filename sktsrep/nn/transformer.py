@@ -134,6 +134,7 @@ class _TokenTransformer(nn.Module):
         n_heads: int,
         dropout: float,
         code_dim: int,
+        tied: bool,
     ) -> None:
         super().__init__()
         self.n_codes = n_codes
@@ -150,7 +151,7 @@ class _TokenTransformer(nn.Module):
             TransformerLayer(dim, n_heads, dropout) for _ in range(n_layers)
         )
         self.norm = nn.LayerNorm(dim)
-        self.head = DepthHead(n_codes, depth, dim, code_dim)
+        self.head = DepthHead(n_codes, depth, dim, code_dim, tied)
 
     @torch.no_grad()
     def set_codes(self, codebook: Tensor) -> None:
@@ -200,6 +201,8 @@ class MaskedTransformer(_TokenTransformer):
     code_dim : int
         Size of a code's vector, for :meth:`set_codes`; 0 where the vectors are not
         known.
+    tied : bool
+        Whether scores are products with the codes' vectors, see :class:`DepthHead`.
 
     References
     ----------
@@ -227,6 +230,7 @@ class MaskedTransformer(_TokenTransformer):
         n_heads: int = 4,
         dropout: float = 0.1,
         code_dim: int = 0,
+        tied: bool = False,
     ) -> None:
         super().__init__(
             n_codes,
@@ -240,6 +244,7 @@ class MaskedTransformer(_TokenTransformer):
             n_heads=n_heads,
             dropout=dropout,
             code_dim=code_dim,
+            tied=tied,
         )
 
     def forward(
@@ -298,6 +303,8 @@ class CausalTransformer(_TokenTransformer):
     code_dim : int
         Size of a code's vector, for :meth:`set_codes`; 0 where the vectors are not
         known.
+    tied : bool
+        Whether scores are products with the codes' vectors, see :class:`DepthHead`.
 
     References
     ----------
@@ -325,6 +332,7 @@ class CausalTransformer(_TokenTransformer):
         n_heads: int = 4,
         dropout: float = 0.1,
         code_dim: int = 0,
+        tied: bool = False,
     ) -> None:
         super().__init__(
             n_codes,
@@ -338,6 +346,7 @@ class CausalTransformer(_TokenTransformer):
             n_heads=n_heads,
             dropout=dropout,
             code_dim=code_dim,
+            tied=tied,
         )
 
     def embed(self, tokens: Tensor, classes: Tensor) -> Tensor:

@@ -36,6 +36,11 @@ __all__ = ["TokenSampler"]
 # Series that tell what samples lack.
 _N_SOME = 256
 
+# Series from which scores are products with the codes' vectors: what is learned of one
+# code then holds for its neighbors. A smaller data set is drawn better by a prior that
+# memorizes which codes go together.
+_ENOUGH_TO_TIE = 500
+
 
 class TokenSampler(ScoreSamplesMixin, TorchEstimator):
     """Base of the samplers: a tokenizer, and a network that models its tokens.
@@ -161,7 +166,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         self._fit_imputer(series)
         self.n_tokens_ = tokens.shape[1]
         self._train(
-            self._make_network,
+            functools.partial(self._make_network, len(series)),
             to_device(device, tokens, classes),
             series,
             labels=classes if len(self.classes_) else None,
@@ -171,9 +176,12 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes={})
         return self
 
-    def _make_network(self):
+    def _make_network(self, n_samples):
         """Make the prior, which learns from the vectors of codes where it has them."""
         codebook = getattr(self.tokenizer_, "codebook_", np.empty((0, 0)))
+        tied = codebook.size > 0 and n_samples >= _ENOUGH_TO_TIE
+        if self._goes_on:
+            tied = self._module.made_from.get("tied", False)
         prior = self._make_prior(
             n_codes=self.n_codes_,
             n_tokens=self.n_tokens_,
@@ -184,6 +192,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
             n_heads=self.n_heads,
             dropout=self.dropout,
             code_dim=codebook.shape[1],
+            tied=tied,
             class_dropout=self.class_dropout,
             unequal=self._lengths is not None,
         )
