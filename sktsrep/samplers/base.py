@@ -179,9 +179,11 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
     def _make_network(self, n_samples):
         """Make the prior, which learns from the vectors of codes where it has them."""
         codebook = getattr(self.tokenizer_, "codebook_", np.empty((0, 0)))
-        tied = codebook.size > 0 and n_samples >= _ENOUGH_TO_TIE
-        if self._goes_on:
-            tied = self._module.made_from.get("tied", False)
+        code_dim = codebook.shape[1]
+        tied = code_dim > 0 and n_samples >= _ENOUGH_TO_TIE
+        if self._goes_on:  # older files have neither
+            made_from = self._module.made_from
+            code_dim, tied = (made_from.get(name, 0) for name in ("code_dim", "tied"))
         prior = self._make_prior(
             n_codes=self.n_codes_,
             n_tokens=self.n_tokens_,
@@ -191,7 +193,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
             n_layers=self.n_layers,
             n_heads=self.n_heads,
             dropout=self.dropout,
-            code_dim=codebook.shape[1],
+            code_dim=code_dim,
             tied=tied,
             class_dropout=self.class_dropout,
             unequal=self._lengths is not None,
