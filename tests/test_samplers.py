@@ -203,6 +203,9 @@ def test_without_class_dropout_only_classes_can_be_sampled():
     assert np.isfinite(sampler.impute(X, X > 0, y)).all()
     with pytest.raises(ValueError, match=f"guidance_scale=2.0 {message}"):
         sampler.set_params(guidance_scale=2.0).sample(2)
+    with pytest.raises(ValueError, match=f"guidance_scale=2.0 {message}"):
+        sampler.set_params(max_epochs=10**6).fit(X, y)  # before any work
+    sampler.set_params(max_epochs=1)
     sampler.set_params(guidance_scale=1.0).fit(X)  # no classes to do without
     assert np.isfinite(sampler.score(X))
 
