@@ -20,9 +20,12 @@ null. Runs that are already in the file are not repeated, so it is safe to stop.
     python examples/benchmarks/generation.py --data DIR --out generation.jsonl
     python examples/benchmarks/generation.py --data DIR --quick
     python examples/benchmarks/generation.py --table --out generation.jsonl
+    python examples/benchmarks/generation.py --data DIR --quick --pictures FOLDER
 
-``DIR`` holds ``generation/*.csv`` and ``ucr/*.npz``. One seed takes about eight hours
-of one core and ``--quick`` about one, as estimated from single steps and two tables.
+The last draws 24 real series and 24 samples per table, side by side without saying
+which is which; ``sides.txt`` in the folder tells. ``DIR`` holds ``generation/*.csv``
+and ``ucr/*.npz``. One seed takes about eight hours of one core and ``--quick`` about
+one, as estimated from single steps and two tables.
 """
 
 import argparse
@@ -252,6 +255,38 @@ def guarded(name, function, *arguments):
     return value if math.isfinite(value) else None
 
 
+# -------------------------------------------------------------------------- pictures
+
+N_DRAWN = 24
+
+
+def draw_pair(task, device, folder):
+    """Draw real series and samples one above the other, on sides drawn by lot."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    name = task.setting.dataset
+    sampler, _ = fit_sampler(task, device, "auto")
+    X, _ = sampled(task, sampler, 0, random_state=task.setting.seed)
+    rng = np.random.default_rng()
+    pair = {"real": task.X_real, "samples": X}
+    sides = rng.permutation(list(pair))
+    figure, panels = plt.subplots(1, 2, figsize=(10, 10), sharey=True)
+    for side, panel in zip(sides, panels, strict=True):
+        series = pair[side][rng.permutation(len(pair[side]))[:N_DRAWN]]
+        series = series.reshape(N_DRAWN, -1, series.shape[-1])[:, 0]
+        panel.plot(series.T + 2 * series.std() * np.arange(N_DRAWN), "k", lw=0.7)
+        panel.set(xlabel="timepoint", yticks=[])
+    figure.tight_layout()
+    file = f"{name}_{task.setting.length}_{task.setting.split}".replace("_None", "")
+    figure.savefig(folder / f"{file}.png", dpi=80)
+    plt.close(figure)
+    with (folder / "sides.txt").open("a") as text:
+        text.write(f"{file}: {' | '.join(sides)}\n")
+
+
 # --------------------------------------------------------------------------- running
 
 
@@ -288,6 +323,15 @@ def run_setting(setting, arguments):
             row = {**key, "method": method, "n": min(len(X), len(task.X_real))}
             row |= {name: guarded(name, score) for name, score in scores.items()}
             append_row(arguments.out, row | facts)
+
+
+def draw_all(arguments):
+    """Draw a picture per table."""
+    arguments.pictures.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(arguments.threads)
+    for setting in settings(arguments):
+        task = make_task(setting, arguments.data, arguments.max_windows)
+        draw_pair(task, arguments.device, arguments.pictures)
 
 
 def run(arguments):
@@ -354,6 +398,7 @@ def parse():
     parser.add_argument("--out", type=Path)
     parser.add_argument("--quick", action="store_true", help="four sets, few windows")
     parser.add_argument("--table", action="store_true", help="print and run nothing")
+    parser.add_argument("--pictures", type=Path, help="draw to this folder, no table")
     names = [*RECORDINGS, *UCR_DATASETS]
     parser.add_argument("--datasets", nargs="+", help=f"of {names}, or any UCR set")
     parser.add_argument("--lengths", type=int, nargs="+")
@@ -394,6 +439,9 @@ def check_peer(parser, chosen):
 def main():
     """Run what is missing, then print the tables."""
     arguments = parse()
+    if arguments.pictures:
+        draw_all(arguments)
+        return
     if not arguments.table:
         run(arguments)
     table(arguments.out)
