@@ -39,22 +39,43 @@ def find_texture(real, smooth):
     >>> rng = np.random.default_rng(0)
     >>> smooth = np.sin(np.arange(64) / 5 + np.arange(20)[:, None])
     >>> real = smooth + rng.normal(scale=0.1, size=smooth.shape)
-    >>> find_texture(real, smooth)[4:].round(2).ravel()  # half the power
-    array([0.1 , 0.1 , 0.1 , 0.09, 0.09])
+    >>> find_texture(real, smooth)[4:].round(1).ravel()  # half the power
+    array([0.1, 0.1, 0.1, 0.1, 0.1])
     """
     shortest = min(observed_lengths(X).min() for X in (real, smooth))
     n_window = min(_WINDOW, shortest - shortest % 2)
     if n_window < 4:
         return None
-    spectra = [_spectra(X, n_window) for X in (real, smooth)]
+    missing = _missing_power(real, smooth, n_window, "mean")
+    if missing is None:
+        return None
+    # Noise is even in time. What comes and goes would show where series are flat.
+    even = _missing_power(real, smooth, n_window, "median")
+    total, even_total = (np.trace(power, axis1=1, axis2=2) for power in (missing, even))
+    share = _SHARE * np.minimum(1, even_total / np.where(total > 0, total, 1))
+    return _root(share[:, None, None] * missing)
+
+
+def _missing_power(real, smooth, n_window, average):
+    """Power (n_frequencies, channels, channels) that smooth series lack, or None.
+
+    ``average`` is over the windows of a series.
+    """
+    spectra = [_spectra(X, n_window, average) for X in (real, smooth)]
     if not all(map(len, spectra)):
         return None
     typical_real, typical_smooth = (np.median(power, axis=0) for power in spectra)
-    missing = _SHARE * (typical_real - typical_smooth)
+    missing = typical_real - typical_smooth
     missing[0] = 0  # levels are not texture
-    power, directions = np.linalg.eigh(missing)
-    root = np.sqrt(power.clip(min=0))[:, None]
-    return (directions * root) @ directions.transpose(0, 2, 1)
+    root = _root(missing)
+    return root @ root
+
+
+def _root(power):
+    """Symmetric roots of symmetric matrices, without their negative parts."""
+    values, directions = np.linalg.eigh(power)
+    scaled = directions * np.sqrt(values.clip(min=0))[:, None]
+    return scaled @ directions.transpose(0, 2, 1)
 
 
 def _channels(X):
@@ -62,7 +83,7 @@ def _channels(X):
     return X.reshape(len(X), -1, X.shape[-1])
 
 
-def _spectra(X, n_window):
+def _spectra(X, n_window, average):
     """Power beside that of white noise, (n_series, n_frequencies, channels, channels).
 
     Only series without gaps have one.
@@ -82,6 +103,7 @@ def _spectra(X, n_window):
             nperseg=n_window,
             noverlap=n_overlapping,
             return_onesided=False,
+            average=average,
         )
         return power.real[..., : n_window // 2 + 1].transpose(0, 3, 1, 2)
 

@@ -25,7 +25,7 @@ def power(X):
 @given(scale=st.floats(0.03, 0.3), low=st.booleans())
 def test_half_of_the_missing_power_comes_back(scale, low):
     rng = np.random.default_rng(1)
-    smooth = smooth_series()
+    smooth = smooth_series(n_timepoints=256)
     noise = rng.normal(scale=scale, size=smooth.shape)
     if low:  # not white
         noise = (noise + np.roll(noise, 1, axis=1)) / 2
@@ -33,7 +33,7 @@ def test_half_of_the_missing_power_comes_back(scale, low):
     rough = add_texture(smooth, find_texture(real, smooth), 0)
     before, now, goal = (power(x)[2:-1] for x in (smooth, rough, real))
     returned = (now - before).sum() / (goal - before).sum()
-    assert returned == pytest.approx(_SHARE, abs=0.1)
+    assert returned == pytest.approx(_SHARE, abs=0.15)
 
 
 def test_channels_keep_what_their_noise_shares():
@@ -53,6 +53,15 @@ def test_every_series_keeps_its_mean_and_deviation():
     np.testing.assert_allclose(rough.std(axis=1), smooth.std(axis=1), atol=1e-9)
     np.testing.assert_array_equal(rough[0], smooth[0])  # a constant one
     assert np.abs(rough[1:] - smooth[1:]).max(axis=1).min() > 0
+
+
+def test_noise_that_comes_and_goes_is_not_put_everywhere():
+    rng = np.random.default_rng(0)
+    smooth = smooth_series()
+    noise = rng.normal(scale=0.2, size=smooth.shape)
+    noise[:, 30:] = 0
+    texture = find_texture(smooth + noise, smooth)[3:]  # above the waves
+    np.testing.assert_allclose(texture, 0, atol=0.05)  # of 0.3
 
 
 def test_rough_series_need_no_noise():
