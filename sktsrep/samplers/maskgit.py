@@ -52,9 +52,9 @@ class MaskGITSampler(ImputationMixin, TokenSampler):
         Probability of hiding the class in training. Guidance and everything that works
         without a class need it above 0.
     texture : bool, default=True
-        Whether samples get noise of half the power, by frequency, that they lack beside
-        series of ``fit``. Decoded series are means, so they are too smooth. Without it,
-        every sample is what its tokens decode to.
+        Whether samples get noise of half the power, by frequency, that they steadily
+        lack beside series of ``fit``. Decoded series are means, so they are too smooth.
+        Without it, every sample is what its tokens decode to.
     hidden_dim : int, default=128
         Width of the transformer; a multiple of ``n_heads``.
     n_layers : int, default=3
