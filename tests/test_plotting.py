@@ -654,8 +654,8 @@ def test_decoding(sampler, tokenizer):
     same_data(
         display, DecodingDisplay.from_arrays(tokens, masks, series, sampling_rate=10)
     )
-    final = sampler.sample(1, y=1, random_state=0)
-    np.testing.assert_array_equal(display.series[-1], final)
+    final = sampler.sample_tokens(1, y=1, random_state=0)
+    np.testing.assert_array_equal(display.series[-1], tokenizer.decode(final))
     display.plot(n_shown=3)
     cells = display.ax_[0, 0].collections[0].get_array()
     np.testing.assert_array_equal(cells.mask, masks)

@@ -1,5 +1,6 @@
 """Tests of series with gaps and of unequal length."""
 
+import copy
 import functools
 
 import numpy as np
@@ -367,6 +368,10 @@ def test_samples_are_as_long_as_training_series(name, labeled):
     assert set(lengths) <= {len(x) for x in series}
     assert len(set(lengths)) > 10
     is_over = np.arange(X.shape[1]) >= lengths[:, None]
+    np.testing.assert_array_equal(np.isnan(X), is_over)
+    smooth = copy.copy(sampler)
+    smooth.texture_ = None
+    X = smooth.sample(200, random_state=0)
     np.testing.assert_array_equal(np.isnan(X), is_over)
     tokens = sampler.sample_tokens(200, random_state=0)
     decoded = sampler.tokenizer_.decode(tokens, lengths)

@@ -69,6 +69,10 @@ class TokenPrior(TrainingModule):
             n_codes // depth, n_tokens // depth, n_classes, depth, **sizes
         )
 
+    def set_codes(self, codebook: Tensor) -> None:
+        """Take the vectors of all codes, (n_codes, code_dim)."""
+        self.transformer.set_codes(codebook)
+
     def _places(self, tokens: Tensor) -> Tensor:
         """Tokens (batch, n_tokens) by place and level."""
         levels = tokens.unflatten(1, (-1, self.transformer.depth))

@@ -198,8 +198,8 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
             class_dropout=self.class_dropout,
             unequal=self._lengths is not None,
         )
-        if codebook.size:
-            prior.transformer.set_codes(torch.tensor(codebook, dtype=torch.float32))
+        if code_dim and hasattr(prior, "set_codes"):
+            prior.set_codes(torch.tensor(codebook, dtype=torch.float32))
         return prior
 
     def _fit_classes(self, y, series):
