@@ -68,7 +68,11 @@ def _missing_power(real, smooth, n_window, average):
     missing = typical_real - typical_smooth
     missing[0] = 0  # levels are not texture
     root = _root(missing)
-    return root @ root
+    power = root @ root
+    # Without what some channels have too much of, there is more than is missing in all.
+    total, most = (np.trace(matrix, axis1=1, axis2=2) for matrix in (power, missing))
+    share = most.clip(min=0) / np.where(total > 0, total, 1)
+    return share[:, None, None] * power
 
 
 def _root(power):

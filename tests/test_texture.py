@@ -45,6 +45,17 @@ def test_channels_keep_what_their_noise_shares():
     assert np.corrcoef(noise[:, 0].ravel(), noise[:, 1].ravel())[0, 1] > 0.9
 
 
+def test_channels_that_are_too_rough_leave_less_noise_to_others():
+    rng = np.random.default_rng(0)
+    smooth = smooth_series(n_channels=2)
+    real, drawn = smooth.copy(), smooth.copy()
+    real[:, 0] += rng.normal(scale=0.1, size=smooth[:, 0].shape)
+    texture = find_texture(real, drawn)
+    drawn[:, 1] += rng.normal(scale=0.3, size=smooth[:, 1].shape)
+    assert texture[4:].max() > 0.05
+    np.testing.assert_allclose(find_texture(real, drawn)[4:], 0, atol=1e-7)
+
+
 def test_every_series_keeps_its_mean_and_deviation():
     smooth = 1e4 + smooth_series() * np.linspace(0, 50, 200)[:, None]
     texture = np.full((9, 1, 1), 0.2)
