@@ -84,14 +84,16 @@ def learned_arrays(estimator):
 
 @every_estimator
 def test_the_loss_goes_on(name):
-    model = MAKERS[name]().set_params(max_epochs=30)
-    last = model.fit(*waves()).history_["train_loss"].iloc[-1]
+    model = MAKERS[name]().set_params(max_epochs=12)
+    # A prior memorizes few series: of more, new ones have nearly the same loss.
+    n_samples = 160 if name in {"maskgit", "autoregressive"} else 40
+    last = model.fit(*waves(n_samples)).history_["train_loss"].iloc[-1]
     fresh = clone(model).fit(*new_waves()).history_["train_loss"].iloc[0]
     first = model.fit(*new_waves()).history_["train_loss"].iloc[0]
     assert first < fresh
     if name not in SELF_SUPERVISED:
-        assert abs(first - last) < 0.5 * (fresh - last)
-    assert model.n_iter_ == len(model.history_) == 30
+        assert abs(first - last) < 0.3 * (fresh - last)
+    assert model.n_iter_ == len(model.history_) == 12
 
 
 @every_estimator
