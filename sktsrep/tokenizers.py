@@ -313,6 +313,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
             ssl_weight=self.ssl_weight,
             augmented_weight=self.augmented_weight,
             shift_probability=self.shift_probability,
+            detailed=self._is_detailed,
         )
         self._train(make_network, [series], X, lengths=lengths)
         self._warn_if_collapsed()
@@ -322,6 +323,11 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         n_places = module.encoder.sizes[-1] + self._windows.has_levels
         self.token_shape_ = (n_places, module.quantizer.depth)
         return self
+
+    @property
+    def _is_detailed(self):
+        """Whether the network has the path for detail, which older files lack."""
+        return not self._goes_on or self._module.made_from.get("detailed", False)
 
     def _n_codebook_samples(self, n_samples):
         """Series that the size of the codebook depends on: those of the first fit."""

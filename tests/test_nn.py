@@ -153,9 +153,19 @@ def test_encoder_of_a_row_does_not_depend_on_its_batch():
     tokens=st.integers(1, 9),
     sizes=st.lists(lengths, min_size=1, max_size=3),
 )
-def test_decoder_reaches_its_sizes(batch, tokens, sizes):
-    decoder = Decoder(3, 16, 6, sizes, n_blocks=1)
+def test_decoder_that_interpolates_reaches_its_sizes(batch, tokens, sizes):
+    decoder = Decoder(3, 16, 6, sizes, n_blocks=1, transposed=False)
     assert decoder(torch.randn(batch, 3, tokens)).shape == (batch, 6, sizes[-1])
+
+
+@given(batch=batches, n_frames=st.integers(8, 40), n_stages=st.integers(1, 4))
+def test_decoder_doubles_frames_as_the_encoder_halved_them(batch, n_frames, n_stages):
+    sizes = [n_frames >> stage for stage in reversed(range(n_stages))]
+    decoder = Decoder(3, 16, 6, sizes, n_blocks=1)
+    assert decoder(torch.randn(batch, 3, sizes[0])).shape == (batch, 6, n_frames)
+    longer = [2 * n_frames + 1 >> stage for stage in reversed(range(n_stages))]
+    z = torch.randn(batch, 3, longer[0])
+    assert decoder(z, longer).shape == (batch, 6, 2 * n_frames + 1)
 
 
 @given(
@@ -216,14 +226,42 @@ def test_latent_map_sees_what_has_little_power():
     assert difference() > 3 * difference(log_weight=0.0)
 
 
-def test_mirror_is_the_decoder_back_to_the_spectrogram():
-    encoder = SpectralEncoder(2, 45, out_dim=3, max_tokens=8, hidden_dim=16)
+@given(batch=batches, length=lengths, max_tokens=st.integers(1, 12))
+def test_detail_is_linear_in_the_series(batch, length, max_tokens):
+    encoder = SpectralEncoder(
+        1, length, out_dim=3, max_tokens=max_tokens, hidden_dim=16, detailed=True
+    )
+    x, y = torch.randn(2, batch, 1, length)
+
+    def parts(x):
+        return encoder.latent(encoder.spectrogram(x))
+
+    meaning, detail = parts(x)
+    assert meaning.shape == detail.shape == (batch, 3, encoder.sizes[-1])
+    assert torch.equal(encoder(x), meaning + detail)
+    assert torch.equal(encoder.activations(x)[-1], meaning + detail)
+    both, other = parts(x + y)[1], parts(y)[1]
+    none = parts(torch.zeros_like(x))[1]
+    assert_close(both + none, detail + other, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("detailed", [False, True])
+def test_mirror_is_the_decoder_back_to_the_spectrogram(detailed):
+    sizes = dict(out_dim=3, max_tokens=8, hidden_dim=16)
+    encoder = SpectralEncoder(2, 45, detailed=detailed, **sizes)
     decoder = encoder.mirror(3)
     x = torch.randn(2, 2, 45)
     reconstruction = decoder(encoder(x))
     assert reconstruction.shape == encoder.spectrogram(x).shape
     assert encoder.series(reconstruction).shape == x.shape
-    same = Decoder(3, 16, encoder.in_channels, encoder.sizes[::-1], n_blocks=2)
+    same = Decoder(
+        3,
+        16,
+        encoder.in_channels,
+        encoder.sizes[::-1],
+        n_blocks=2,
+        transposed=detailed,
+    )
     same.load_state_dict(decoder.state_dict())
     assert torch.equal(same(encoder(x)), reconstruction)
 

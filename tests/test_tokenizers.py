@@ -1,5 +1,7 @@
 """SSLVQTokenizer: outputs, objectives, levels, learning."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -8,9 +10,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from sktsrep import STFTTransformer
-from sktsrep.augmentations import PRESETS, flip, gaussian_noise
-from sktsrep.objectives import OBJECTIVES
-from sktsrep.quantizers import EMACodebook, ResidualVQ
+from sktsrep.augmentations import (
+    PRESETS,
+    flip,
+    gaussian_noise,
+    resolve_augmentations,
+)
+from sktsrep.networks import Autoencoder
+from sktsrep.nn import SpectralEncoder
+from sktsrep.objectives import OBJECTIVES, VICReg
+from sktsrep.quantizers import FSQ, EMACodebook, GradientCodebook, ResidualVQ
 
 
 @pytest.mark.parametrize("ssl", [*OBJECTIVES, None])
@@ -19,6 +28,39 @@ def test_every_objective_trains(ssl):
     tokenizer = tiny_tokenizer(ssl=ssl).fit(X)
     assert np.isfinite(tokenizer.transform(X)).all()
     assert np.isfinite(tokenizer.history_["train_loss"]).all()
+
+
+@pytest.mark.parametrize(
+    "quantizer",
+    [EMACodebook(8), GradientCodebook(8), FSQ((4, 3)), ResidualVQ(2, EMACodebook(8))],
+    ids=lambda quantizer: type(quantizer).__name__,
+)
+def test_the_self_supervised_loss_does_not_reach_the_detail(quantizer):
+    make_encoder = functools.partial(
+        SpectralEncoder, n_channels=1, n_timepoints=48, max_tokens=8, hidden_dim=8
+    )
+    network = Autoencoder(
+        make_encoder=make_encoder,
+        quantizer=quantizer,
+        n_samples=20,
+        objective=VICReg(projector_dim=8),
+        augmentations=resolve_augmentations("shift"),
+        ssl_weight=1.0,
+        augmented_weight=0.1,
+        shift_probability=0.5,
+        detailed=True,
+    )
+    x = torch.as_tensor(waves(dtype=np.float32)[0]).unsqueeze(1)
+    network.start(x)
+    terms = network(x)
+    weights = [network.encoder.detail.weight, network.encoder.encoder.head[-1].weight]
+    joint = terms["invariance_loss"] + terms["variance_loss"]
+    own, rest = (
+        torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True)
+        for loss in (joint, terms["time_loss"])
+    )
+    assert own[0] is None
+    assert min(gradient.abs().max() for gradient in (own[1], *rest)) > 0
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -46,6 +46,8 @@ class Autoencoder(TrainingModule):
         Weights of the self-supervised terms and of the view's reconstruction.
     shift_probability : float
         Probability that a series is shifted in time in training.
+    detailed : bool
+        See :class:`~sktsrep.nn.SpectralEncoder`; False in older files.
 
     References
     ----------
@@ -65,6 +67,7 @@ class Autoencoder(TrainingModule):
         ssl_weight: float,
         augmented_weight: float,
         shift_probability: float,
+        detailed: bool = False,
     ) -> None:
         super().__init__()
         self.objective = objective
@@ -73,7 +76,7 @@ class Autoencoder(TrainingModule):
         self.augmented_weight = augmented_weight
         self.shift_probability = shift_probability
         dim = quantizer.dim
-        self.encoder = make_encoder(out_dim=dim)
+        self.encoder = make_encoder(out_dim=dim, detailed=detailed)
         self.quantizer = quantizer.make_module(n_samples)
         self.decoder = self.encoder.mirror(dim)
         self.joint_embedding = None
@@ -133,15 +136,15 @@ class Autoencoder(TrainingModule):
         own = [share(view) for view in views]
         # All views at once: many small steps would take longer than few larger ones.
         spectrogram = self.encoder.spectrogram(torch.cat(own))
-        own_z = self.encoder.latent(spectrogram).chunk(len(views))
-        z, *z_views = (gather(part, len(x)) for part in own_z)  # (batch, dim, places)
-        z_q, _, terms = self.quantizer(z)
+        meaning, detail = self.encoder.latent(spectrogram)
+        own_z = (meaning + detail).chunk(len(views))
+        z_q, _, terms = self.quantizer(gather(own_z[0], len(x)))  # (batch, dim, places)
         self.monitor(pool(z_q))
         # The view is not quantized.
         latents = [share(z_q), *own_z[1:]] if self.augmented_weight else [share(z_q)]
         decoded, series = self.decode(torch.cat(latents), x.shape[-1])
         # Relative, because most bins have next to no share in the series' error.
-        relative = spectrogram / self.encoder.bin_scale
+        relative = self.encoder.relative(spectrogram)
         n_own = len(own[0])
         decoder_terms = {
             "time_loss": F.mse_loss(series[:n_own], own[0]),
@@ -150,11 +153,22 @@ class Autoencoder(TrainingModule):
         if len(latents) > 1:
             loss = F.mse_loss(series[n_own:], own[1])
             decoder_terms["augmented_loss"] = self.augmented_weight * loss
-        joint = {}
-        if self.objective is not None and self.joint_embedding is not None:
-            joint = self.objective.losses(self.joint_embedding, z_q, *z_views, *views)
         terms |= mean_of_ranks(decoder_terms, n_own)
-        return terms | {name: self.ssl_weight * term for name, term in joint.items()}
+        return terms | self._joint_terms(z_q, meaning + detail.detach(), views)
+
+    def _joint_terms(
+        self, z_q: Tensor, own_z: Tensor, views: Sequence[Tensor]
+    ) -> dict[str, Tensor]:
+        """Compute the weighted self-supervised terms from the process's latent maps.
+
+        ``z_q`` is a value only: gradients go straight through to ``own_z``.
+        """
+        if self.objective is None or self.joint_embedding is None:
+            return {}
+        z, z_view = (gather(part, len(z_q)) for part in own_z.chunk(2))
+        z_q = z_q.detach() + (z - z.detach())
+        terms = self.objective.losses(self.joint_embedding, z_q, z_view, *views)
+        return {name: self.ssl_weight * term for name, term in terms.items()}
 
     def _shift_some(self, x: Tensor) -> Tensor:
         if not self.training:  # held-out series are judged as they are

@@ -141,7 +141,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Mirror of :class:`Encoder`: residual stages with interpolation in between.
+    """Mirror of :class:`Encoder`: residual stages, each of which doubles the frames.
 
     Parameters
     ----------
@@ -156,12 +156,16 @@ class Decoder(nn.Module):
         ``forward`` is given others.
     n_blocks : int
         Residual blocks per stage.
+    transposed : bool
+        Whether frames are doubled by transposed convolutions, which keep more detail
+        than interpolation; every size is then half of the next one, rounded down.
+        Interpolation is for networks of older files.
 
     Examples
     --------
     >>> import torch
-    >>> decoder = Decoder(4, hidden_dim=16, out_channels=10, sizes=[6, 21], n_blocks=1)
-    >>> decoder(torch.zeros(2, 4, 6)).shape
+    >>> decoder = Decoder(4, hidden_dim=16, out_channels=10, sizes=[10, 21], n_blocks=1)
+    >>> decoder(torch.zeros(2, 4, 10)).shape
     torch.Size([2, 10, 21])
     """
 
@@ -172,10 +176,17 @@ class Decoder(nn.Module):
         out_channels: int,
         sizes: Sequence[int],
         n_blocks: int,
+        *,
+        transposed: bool = True,
     ) -> None:
         super().__init__()
         self.sizes = list(sizes)
         self.entry = nn.Conv1d(in_dim, hidden_dim, 3, padding=1)
+        # Mirrors of the encoder's convolutions that halve the frames.
+        self.doubling = nn.ModuleList(
+            nn.ConvTranspose1d(hidden_dim, hidden_dim, 4, stride=2, padding=1)
+            for _ in self.sizes[1 if transposed else len(self.sizes) :]
+        )
         self.stages = nn.ModuleList(
             _residual_stage(hidden_dim, n_blocks) for _ in self.sizes
         )
@@ -188,8 +199,12 @@ class Decoder(nn.Module):
     def forward(self, z: Tensor, sizes: Sequence[int] | None = None) -> Tensor:
         """Map (batch, in_dim, places) to (batch, out_channels, sizes[-1])."""
         x = self.entry(z)
-        for size, stage in zip(sizes or self.sizes, self.stages, strict=True):
-            if x.shape[-1] != size:
+        for i, (size, stage) in enumerate(
+            zip(sizes or self.sizes, self.stages, strict=True)
+        ):
+            if i > 0 and self.doubling:
+                x = self.doubling[i - 1](x, output_size=[size])
+            elif x.shape[-1] != size:
                 x = _interpolate(x, size)
             x = stage(x)
         return self.head(x)

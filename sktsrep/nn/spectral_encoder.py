@@ -131,6 +131,10 @@ class SpectralEncoder(Remade):
     log_weight : float
         Weight of the log amplitudes. Noise fills those of empty bins: at full weight it
         would drown the rest.
+    detailed : bool
+        Whether a convolution of the relative spectrogram is added to the latent map.
+        It is linear, so it learns at once what a decoder needs for detail. The decoder
+        of :meth:`mirror` then has transposed convolutions.
 
     Attributes
     ----------
@@ -171,6 +175,7 @@ class SpectralEncoder(Remade):
         hidden_dim: int = 64,
         n_blocks: int = 2,
         log_weight: float = 0.3,
+        detailed: bool = False,
     ) -> None:
         super().__init__()
         self.n_timepoints = n_timepoints
@@ -194,11 +199,23 @@ class SpectralEncoder(Remade):
         self.encoder = Encoder(
             self.in_channels + n_bins, hidden_dim, out_dim, len(self.sizes), n_blocks
         )
+        self.detail = self._linear_path(out_dim) if detailed else None
+
+    def _linear_path(self, out_dim: int) -> nn.Conv1d:
+        """Make a convolution from frames to places, as if the stages were linear."""
+        stride = 2 ** (len(self.sizes) - 1)
+        width, padding = (3, 1) if stride == 1 else (2 * stride, stride // 2)
+        return nn.Conv1d(self.in_channels, out_dim, width, stride, padding)
 
     def mirror(self, in_dim: int) -> Decoder:
         """Make the decoder from ``in_dim`` channels back to the spectrogram."""
         return Decoder(
-            in_dim, self.hidden_dim, self.in_channels, self.sizes[::-1], self.n_blocks
+            in_dim,
+            self.hidden_dim,
+            self.in_channels,
+            self.sizes[::-1],
+            self.n_blocks,
+            transposed=self.detail is not None,
         )
 
     @torch.no_grad()
@@ -253,7 +270,8 @@ class SpectralEncoder(Remade):
         spectrogram = self.spectrogram(x)
         log_amplitudes = self.log_amplitudes(spectrogram)
         inputs = self._inputs(spectrogram, log_amplitudes)
-        return [log_amplitudes, *self.encoder.activations(inputs)]
+        *blocks, meaning = self.encoder.activations(inputs)
+        return [log_amplitudes, *blocks, meaning + self._detail_of(spectrogram)]
 
     def embed(self, x: Tensor) -> Tensor:
         """Summarize all activations over time: (batch, n_features)."""
@@ -266,14 +284,32 @@ class SpectralEncoder(Remade):
         summaries = [summarize(block) for block in blocks]
         return torch.cat([*summaries, summarize_latent(z)], dim=1)
 
-    def latent(self, spectrogram: Tensor) -> Tensor:
-        """Map (batch, in_channels, frames) to (batch, out_dim, places)."""
+    def latent(self, spectrogram: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (batch, in_channels, frames) to the two parts of the latent map.
+
+        Returns
+        -------
+        meaning, detail : Tensor of shape (batch, out_dim, places)
+            What the residual convolutions and the linear path give.
+        """
         log_amplitudes = self.log_amplitudes(spectrogram)
-        return self.encoder(self._inputs(spectrogram, log_amplitudes))
+        meaning = self.encoder(self._inputs(spectrogram, log_amplitudes))
+        return meaning, self._detail_of(spectrogram)
+
+    def _detail_of(self, spectrogram: Tensor) -> Tensor:
+        """Map (batch, in_channels, frames) to (batch, out_dim, places), or to zero."""
+        if self.detail is None:
+            return spectrogram.new_zeros(())
+        return self.detail(self.relative(spectrogram))
+
+    def relative(self, spectrogram: Tensor) -> Tensor:
+        """Divide (batch, in_channels, frames) by the scale of the bins."""
+        return spectrogram / self.bin_scale
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, channels, time) to (batch, out_dim, places)."""
-        return self.latent(self.spectrogram(x))
+        meaning, detail = self.latent(self.spectrogram(x))
+        return meaning + detail
 
     def sizes_of(self, n_timepoints: int) -> list[int]:
         """Count the frames of every stage, from fine to coarse, at another length."""
