@@ -90,7 +90,7 @@ class Codebook(Quantizer):
     def __init__(
         self,
         n_codes: int | str = "auto",
-        dim: int = 64,
+        dim: int = 128,
         init: str = "kmeans",
         decay: float = 0.99,
         revival_threshold: float = 0.05,
@@ -125,8 +125,9 @@ class EMACodebook(Codebook):
         Size of the codebook. "auto" is 128 below 500 series, 512 from there: with
         more codes, a small data set is memorized. More codes reconstruct better, and
         are harder to generate.
-    dim : int, default=64
-        Dimension of a code.
+    dim : int, default=128
+        Dimension of a code. The self-supervised loss of a tokenizer shapes one half;
+        the other half is for detail.
     init : {"kmeans", "normal"}, default="kmeans"
         How codes start from the untrained encoder's output: centers of clusters, or
         Gaussian draws of its mean and spread.
@@ -171,8 +172,9 @@ class GradientCodebook(Codebook):
         Size of the codebook. "auto" is 128 below 500 series, 512 from there: with
         more codes, a small data set is memorized. More codes reconstruct better, and
         are harder to generate.
-    dim : int, default=64
-        Dimension of a code.
+    dim : int, default=128
+        Dimension of a code. The self-supervised loss of a tokenizer shapes one half;
+        the other half is for detail.
     init : {"kmeans", "normal"}, default="kmeans"
         How codes start from the untrained encoder's output: centers of clusters, or
         Gaussian draws of its mean and spread.
@@ -206,7 +208,7 @@ class GradientCodebook(Codebook):
     def __init__(
         self,
         n_codes: int | str = "auto",
-        dim: int = 64,
+        dim: int = 128,
         init: str = "kmeans",
         decay: float = 0.99,
         revival_threshold: float = 0.05,
@@ -242,7 +244,7 @@ class FSQ(Quantizer):
         Levels of every direction, each at least 2. Their product is the size of the
         codebook. The default is the paper's for about 2**8 codes; (8, 5, 5, 5) is
         for 2**10.
-    dim : int, default=64
+    dim : int, default=128
         Dimension of the latent vectors, from which a linear map leads to the directions
         and another one back.
 
@@ -262,7 +264,7 @@ class FSQ(Quantizer):
         "levels": ["array-like"],
     }
 
-    def __init__(self, levels: tuple[int, ...] = (8, 6, 5), dim: int = 64) -> None:
+    def __init__(self, levels: tuple[int, ...] = (8, 6, 5), dim: int = 128) -> None:
         self.levels = levels
         self.dim = dim
 

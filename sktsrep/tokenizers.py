@@ -20,7 +20,7 @@ from sktsrep._validation import validate_tokens
 from sktsrep._warnings import warn_user
 from sktsrep.augmentations import resolve_augmentations
 from sktsrep.networks import Autoencoder
-from sktsrep.nn import WindowScaler
+from sktsrep.nn import LATENT_SUMMARY_SIZE, WindowScaler
 from sktsrep.objectives import OBJECTIVES, Objective, resolve_objective
 from sktsrep.quantizers import QUANTIZERS, Quantizer, resolve_quantizer
 
@@ -42,7 +42,8 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
     Series are transformed to the time-frequency domain, encoded by residual
     convolutions, quantized and decoded. Beside the reconstruction, a self-supervised
     loss compares the quantized features of a series with those of an augmented view
-    [1]_.
+    [1]_. It shapes one half of the latent map. The other half is linear in the
+    spectrogram and carries the detail that the loss would drop.
 
     Parameters
     ----------
@@ -65,7 +66,8 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         What embeddings summarize.
 
         - "tokens": the quantized map, which is all that a generator sees;
-        - "latent": the map before it is quantized;
+        - "latent": the half of the map that the self-supervised loss shapes, before it
+          is quantized;
         - "all": both, what every block of the encoder adds, and the log amplitudes of
           the frequency bins.
 
@@ -189,7 +191,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
     ...     quantizer=EMACodebook(8), hidden_dim=8, max_epochs=2, random_state=0
     ... )
     >>> tokenizer.fit_transform(X).shape
-    (20, 1140)
+    (20, 1652)
     >>> tokens = tokenizer.encode(X)
     >>> tokens.shape, tokenizer.decode(tokens).shape
     ((20, 25), (20, 48))
@@ -326,7 +328,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
 
     @property
     def _is_detailed(self):
-        """Whether the network has the path for detail, which older files lack."""
+        """Whether the latent map has a half for detail; in older files it has none."""
         return not self._goes_on or self._module.made_from.get("detailed", False)
 
     def _n_codebook_samples(self, n_samples):
@@ -460,10 +462,13 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         if self.output == "tokens":
             return self._n_tokens
         encoder = self._module.encoder
-        n_features = encoder.n_latent_features + self._windows.n_features
-        if self.level == "all":
-            return encoder.n_features + n_features
-        return n_features
+        n_quantized = LATENT_SUMMARY_SIZE * self.codebook_.shape[1]
+        n_features = {
+            "all": encoder.n_features + n_quantized,
+            "latent": encoder.n_latent_features,
+            "tokens": n_quantized,
+        }
+        return n_features[self.level] + self._windows.n_features
 
     def transform(self, X, out=None):
         """Compute embeddings or tokens of series, as ``output`` says.

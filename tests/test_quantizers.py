@@ -122,9 +122,9 @@ def test_a_base_makes_no_module(cls):
 @pytest.mark.parametrize("cls", [EMACodebook, GradientCodebook])
 def test_auto_codes(cls, n_samples, n_codes):
     module = cls().make_module(n_samples)
-    assert module.codebook.shape == (n_codes, 64)
+    assert module.codebook.shape == (n_codes, 128)
     residual = ResidualVQ(2, cls()).make_module(n_samples)
-    assert residual.codebook.shape == (2 * n_codes, 64)
+    assert residual.codebook.shape == (2 * n_codes, 128)
 
 
 def test_levels_may_be_an_array():
@@ -279,7 +279,7 @@ def test_dropout_puts_more_into_the_first_codebook():
         x = torch.tensor(X[:, None] / X.std(), dtype=torch.float32)
         first = module.quantizer.quantizers[0]
         with torch.no_grad():
-            z_q = first.lookup(first.encode(module.encoder(x)))
+            z_q = first.lookup(first.encode(module.latent(x)))
             return (
                 (module.decode(z_q, x.shape[-1])[1][..., :50] - x)
                 .square()

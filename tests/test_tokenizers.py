@@ -19,7 +19,7 @@ from sktsrep.augmentations import (
 from sktsrep.networks import Autoencoder
 from sktsrep.nn import SpectralEncoder
 from sktsrep.objectives import OBJECTIVES, VICReg
-from sktsrep.quantizers import FSQ, EMACodebook, GradientCodebook, ResidualVQ
+from sktsrep.quantizers import EMACodebook, GradientCodebook, ResidualVQ
 
 
 @pytest.mark.parametrize("ssl", [*OBJECTIVES, None])
@@ -32,7 +32,7 @@ def test_every_objective_trains(ssl):
 
 @pytest.mark.parametrize(
     "quantizer",
-    [EMACodebook(8), GradientCodebook(8), FSQ((4, 3)), ResidualVQ(2, EMACodebook(8))],
+    [EMACodebook(8), GradientCodebook(8), ResidualVQ(2, EMACodebook(8))],
     ids=lambda quantizer: type(quantizer).__name__,
 )
 def test_the_self_supervised_loss_does_not_reach_the_detail(quantizer):
@@ -53,13 +53,13 @@ def test_the_self_supervised_loss_does_not_reach_the_detail(quantizer):
     x = torch.as_tensor(waves(dtype=np.float32)[0]).unsqueeze(1)
     network.start(x)
     terms = network(x)
-    weights = [network.encoder.detail.weight, network.encoder.encoder.head[-1].weight]
+    weights = [network.detail.weight, network.encoder.encoder.head[-1].weight]
     joint = terms["invariance_loss"] + terms["variance_loss"]
     own, rest = (
-        torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True)
+        torch.autograd.grad(loss, weights, retain_graph=True)
         for loss in (joint, terms["time_loss"])
     )
-    assert own[0] is None
+    assert not own[0].any()
     assert min(gradient.abs().max() for gradient in (own[1], *rest)) > 0
 
 
@@ -102,7 +102,7 @@ def test_bad_tokens(tokens):
 
 
 @pytest.mark.parametrize(
-    ("level", "n_features"), [("all", 276), ("latent", 32), ("tokens", 32)]
+    ("level", "n_features"), [("all", 260), ("latent", 16), ("tokens", 32)]
 )
 def test_levels(level, n_features):
     X, _ = waves()

@@ -25,9 +25,16 @@ __all__ = ["Autoencoder"]
 # Latent vectors that a codebook starts from: about forty for each of 512 codes.
 _N_START_VECTORS = 20_000
 
+# Rows that go through the network at once before training, to bound its memory.
+_ROWS = 256
+
 
 class Autoencoder(TrainingModule):
     """Encoder, quantizer and decoder; ``forward`` gives the loss terms of a batch.
+
+    The latent map has two halves. The encoder gives the first one, whose meaning a
+    self-supervised loss shapes. The second one is linear in the spectrogram, so it
+    learns at once what a decoder needs for detail, and no other loss reaches it.
 
     Parameters
     ----------
@@ -47,7 +54,8 @@ class Autoencoder(TrainingModule):
     shift_probability : float
         Probability that a series is shifted in time in training.
     detailed : bool
-        See :class:`~sktsrep.nn.SpectralEncoder`; False in older files.
+        Whether there is a second half, and a decoder with transposed convolutions.
+        Networks of older files have neither.
 
     References
     ----------
@@ -76,12 +84,16 @@ class Autoencoder(TrainingModule):
         self.augmented_weight = augmented_weight
         self.shift_probability = shift_probability
         dim = quantizer.dim
-        self.encoder = make_encoder(out_dim=dim, detailed=detailed)
+        detail_dim = dim // 2 if detailed else 0
+        self.encoder = make_encoder(out_dim=dim - detail_dim)
+        self.detail = self.encoder.linear_path(detail_dim) if detail_dim else None
         self.quantizer = quantizer.make_module(n_samples)
-        self.decoder = self.encoder.mirror(dim)
+        self.decoder = self.encoder.mirror(dim, transposed=detailed)
         self.joint_embedding = None
         if objective is not None:
-            self.joint_embedding = objective.make_network(self.encoder, dim)
+            self.joint_embedding = objective.make_network(
+                self.encoder, self.encoder.out_dim
+            )
         self.monitor = EmbeddingMonitor(POOL_SIZE * dim)
 
     def start(self, x: Tensor) -> None:
@@ -89,7 +101,15 @@ class Autoencoder(TrainingModule):
         self.encoder.start(x)
         if self.joint_embedding is not None:
             self.joint_embedding.start(self.encoder)
-        self.quantizer.start(self.encoder.latent_vectors(x, _N_START_VECTORS))
+        self.quantizer.start(self._latent_vectors(x, _N_START_VECTORS))
+
+    @torch.no_grad()
+    def _latent_vectors(self, x: Tensor, n_most: int) -> Tensor:
+        """Latent vectors (n_vectors, dim) of random series, about ``n_most``."""
+        rows = torch.randperm(len(x), device=x.device)
+        rows = rows[: max(1, n_most // self.encoder.sizes[-1])]
+        z = torch.cat([self.latent(x[chunk]) for chunk in rows.split(_ROWS)])
+        return z.movedim(1, -1).flatten(end_dim=1)
 
     def go_on(self, trained: TrainingModule) -> None:
         """Take the tensors of a trained network; the objective starts anew."""
@@ -112,9 +132,21 @@ class Autoencoder(TrainingModule):
         """Map tokens (batch, n_tokens) to series (batch, channels, n_timepoints)."""
         return self.decode(self.quantizer.lookup(tokens), n_timepoints)[1]
 
+    def latent(self, x: Tensor) -> Tensor:
+        """Map series to latent maps (batch, dim, places), before quantization."""
+        spectrogram = self.encoder.spectrogram(x)
+        return self._with_detail(self.encoder.latent(spectrogram), spectrogram)
+
+    def _with_detail(self, meaning: Tensor, spectrogram: Tensor) -> Tensor:
+        """Append the half of the latent map that is linear in the spectrogram."""
+        if self.detail is None:
+            return meaning
+        detail = self.detail(self.encoder.relative(spectrogram))
+        return torch.cat([meaning, detail], dim=1)
+
     def tokens(self, x: Tensor) -> Tensor:
         """Map series to tokens (batch, n_tokens)."""
-        return self.quantizer.encode(self.encoder(x))
+        return self.quantizer.encode(self.latent(x))
 
     def embed(self, x: Tensor, level: str) -> Tensor:
         """Map series to summarized features (batch, n_features)."""
@@ -123,7 +155,8 @@ class Autoencoder(TrainingModule):
         if level == "tokens":
             return summarize_latent(self.quantizer.lookup(self.tokens(x)))
         activations = self.encoder.activations(x)
-        z_q = self.quantizer.lookup(self.quantizer.encode(activations[-1]))
+        z = self._with_detail(activations[-1], self.encoder.spectrogram(x))
+        z_q = self.quantizer.lookup(self.quantizer.encode(z))
         summary = self.encoder.summarize(activations)
         return torch.cat([summary, summarize_latent(z_q)], dim=1)
 
@@ -136,9 +169,10 @@ class Autoencoder(TrainingModule):
         own = [share(view) for view in views]
         # All views at once: many small steps would take longer than few larger ones.
         spectrogram = self.encoder.spectrogram(torch.cat(own))
-        meaning, detail = self.encoder.latent(spectrogram)
-        own_z = (meaning + detail).chunk(len(views))
-        z_q, _, terms = self.quantizer(gather(own_z[0], len(x)))  # (batch, dim, places)
+        meaning = self.encoder.latent(spectrogram)
+        own_z = self._with_detail(meaning, spectrogram).chunk(len(views))
+        z, *z_views = (gather(part, len(x)) for part in own_z)  # (batch, dim, places)
+        z_q, _, terms = self.quantizer(z)
         self.monitor(pool(z_q))
         # The view is not quantized.
         latents = [share(z_q), *own_z[1:]] if self.augmented_weight else [share(z_q)]
@@ -153,22 +187,12 @@ class Autoencoder(TrainingModule):
         if len(latents) > 1:
             loss = F.mse_loss(series[n_own:], own[1])
             decoder_terms["augmented_loss"] = self.augmented_weight * loss
+        joint = {}
+        if self.objective is not None and self.joint_embedding is not None:
+            meanings = (part[:, : meaning.shape[1]] for part in (z_q, *z_views))
+            joint = self.objective.losses(self.joint_embedding, *meanings, *views)
         terms |= mean_of_ranks(decoder_terms, n_own)
-        return terms | self._joint_terms(z_q, meaning + detail.detach(), views)
-
-    def _joint_terms(
-        self, z_q: Tensor, own_z: Tensor, views: Sequence[Tensor]
-    ) -> dict[str, Tensor]:
-        """Compute the weighted self-supervised terms from the process's latent maps.
-
-        ``z_q`` is a value only: gradients go straight through to ``own_z``.
-        """
-        if self.objective is None or self.joint_embedding is None:
-            return {}
-        z, z_view = (gather(part, len(z_q)) for part in own_z.chunk(2))
-        z_q = z_q.detach() + (z - z.detach())
-        terms = self.objective.losses(self.joint_embedding, z_q, z_view, *views)
-        return {name: self.ssl_weight * term for name, term in terms.items()}
+        return terms | {name: self.ssl_weight * term for name, term in joint.items()}
 
     def _shift_some(self, x: Tensor) -> Tensor:
         if not self.training:  # held-out series are judged as they are

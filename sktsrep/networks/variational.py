@@ -59,7 +59,7 @@ class VariationalAutoencoder(TrainingModule):
             nn.Linear(latent_dim, hidden_dim * n_places),
             nn.Unflatten(1, (hidden_dim, n_places)),
         )
-        self.decoder = self.encoder.mirror(hidden_dim)
+        self.decoder = self.encoder.mirror(hidden_dim, transposed=False)
         # One variance for all observations, learned.
         self.log_variance = nn.Parameter(torch.zeros(()))
         self.monitor = EmbeddingMonitor(latent_dim)

@@ -159,7 +159,7 @@ class Decoder(nn.Module):
     transposed : bool
         Whether frames are doubled by transposed convolutions, which keep more detail
         than interpolation; every size is then half of the next one, rounded down.
-        Interpolation is for networks of older files.
+        Without, frames are interpolated between stages.
 
     Examples
     --------

@@ -131,10 +131,6 @@ class SpectralEncoder(Remade):
     log_weight : float
         Weight of the log amplitudes. Noise fills those of empty bins: at full weight it
         would drown the rest.
-    detailed : bool
-        Whether a convolution of the relative spectrogram is added to the latent map.
-        It is linear, so it learns at once what a decoder needs for detail. The decoder
-        of :meth:`mirror` then has transposed convolutions.
 
     Attributes
     ----------
@@ -175,7 +171,6 @@ class SpectralEncoder(Remade):
         hidden_dim: int = 64,
         n_blocks: int = 2,
         log_weight: float = 0.3,
-        detailed: bool = False,
     ) -> None:
         super().__init__()
         self.n_timepoints = n_timepoints
@@ -199,15 +194,8 @@ class SpectralEncoder(Remade):
         self.encoder = Encoder(
             self.in_channels + n_bins, hidden_dim, out_dim, len(self.sizes), n_blocks
         )
-        self.detail = self._linear_path(out_dim) if detailed else None
 
-    def _linear_path(self, out_dim: int) -> nn.Conv1d:
-        """Make a convolution from frames to places, as if the stages were linear."""
-        stride = 2 ** (len(self.sizes) - 1)
-        width, padding = (3, 1) if stride == 1 else (2 * stride, stride // 2)
-        return nn.Conv1d(self.in_channels, out_dim, width, stride, padding)
-
-    def mirror(self, in_dim: int) -> Decoder:
+    def mirror(self, in_dim: int, *, transposed: bool = True) -> Decoder:
         """Make the decoder from ``in_dim`` channels back to the spectrogram."""
         return Decoder(
             in_dim,
@@ -215,8 +203,14 @@ class SpectralEncoder(Remade):
             self.in_channels,
             self.sizes[::-1],
             self.n_blocks,
-            transposed=self.detail is not None,
+            transposed=transposed,
         )
+
+    def linear_path(self, out_dim: int) -> nn.Conv1d:
+        """Make one convolution from the frames of a spectrogram to places."""
+        stride = 2 ** (len(self.sizes) - 1)
+        width, padding = (3, 1) if stride == 1 else (2 * stride, stride // 2)
+        return nn.Conv1d(self.in_channels, out_dim, width, stride, padding)
 
     @torch.no_grad()
     def start(self, x: Tensor) -> None:
@@ -240,17 +234,13 @@ class SpectralEncoder(Remade):
         scale = power.clamp(min=_LEAST_POWER * power.max()).sqrt()
         self.bin_scale.copy_(torch.cat([scale, scale]))
 
-    @torch.no_grad()
-    def latent_vectors(self, x: Tensor, n_most: int) -> Tensor:
-        """Latent vectors (n_vectors, out_dim) of random series, about ``n_most``."""
-        rows = torch.randperm(len(x), device=x.device)
-        rows = rows[: max(1, n_most // self.sizes[-1])]
-        z = torch.cat([self(x[chunk]) for chunk in rows.split(_ROWS)])
-        return z.movedim(1, -1).flatten(end_dim=1)
-
     def spectrogram(self, x: Tensor) -> Tensor:
         """Map (batch, channels, time) to (batch, in_channels, frames)."""
         return self.scale * self.stft(x).flatten(start_dim=1, end_dim=2)
+
+    def relative(self, spectrogram: Tensor) -> Tensor:
+        """Divide (batch, in_channels, frames) by the scale of the bins."""
+        return spectrogram / self.bin_scale
 
     def log_amplitudes(self, spectrogram: Tensor) -> Tensor:
         """Map (batch, in_channels, frames) to (batch, bins, frames), centered.
@@ -270,8 +260,7 @@ class SpectralEncoder(Remade):
         spectrogram = self.spectrogram(x)
         log_amplitudes = self.log_amplitudes(spectrogram)
         inputs = self._inputs(spectrogram, log_amplitudes)
-        *blocks, meaning = self.encoder.activations(inputs)
-        return [log_amplitudes, *blocks, meaning + self._detail_of(spectrogram)]
+        return [log_amplitudes, *self.encoder.activations(inputs)]
 
     def embed(self, x: Tensor) -> Tensor:
         """Summarize all activations over time: (batch, n_features)."""
@@ -284,32 +273,14 @@ class SpectralEncoder(Remade):
         summaries = [summarize(block) for block in blocks]
         return torch.cat([*summaries, summarize_latent(z)], dim=1)
 
-    def latent(self, spectrogram: Tensor) -> tuple[Tensor, Tensor]:
-        """Map (batch, in_channels, frames) to the two parts of the latent map.
-
-        Returns
-        -------
-        meaning, detail : Tensor of shape (batch, out_dim, places)
-            What the residual convolutions and the linear path give.
-        """
+    def latent(self, spectrogram: Tensor) -> Tensor:
+        """Map (batch, in_channels, frames) to (batch, out_dim, places)."""
         log_amplitudes = self.log_amplitudes(spectrogram)
-        meaning = self.encoder(self._inputs(spectrogram, log_amplitudes))
-        return meaning, self._detail_of(spectrogram)
-
-    def _detail_of(self, spectrogram: Tensor) -> Tensor:
-        """Map (batch, in_channels, frames) to (batch, out_dim, places), or to zero."""
-        if self.detail is None:
-            return spectrogram.new_zeros(())
-        return self.detail(self.relative(spectrogram))
-
-    def relative(self, spectrogram: Tensor) -> Tensor:
-        """Divide (batch, in_channels, frames) by the scale of the bins."""
-        return spectrogram / self.bin_scale
+        return self.encoder(self._inputs(spectrogram, log_amplitudes))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, channels, time) to (batch, out_dim, places)."""
-        meaning, detail = self.latent(self.spectrogram(x))
-        return meaning + detail
+        return self.latent(self.spectrogram(x))
 
     def sizes_of(self, n_timepoints: int) -> list[int]:
         """Count the frames of every stage, from fine to coarse, at another length."""
