@@ -1,6 +1,7 @@
 """What the estimators share that learn from series or from their spectrograms."""
 
 import functools
+import math
 from numbers import Integral
 
 import numpy as np
@@ -27,6 +28,11 @@ __all__ = ["SpectralEstimator"]
 _LEAST_SPREAD = 1e-4
 _KEPT_RANK = 1 / 2
 _KEPT_SPREAD = 0.02
+
+# With max_tokens="auto", a latent map has no more places, and a place is no shorter,
+# in timepoints. In windows of 24, half as many places are drawn better.
+_MOST_PLACES = 32
+_LEAST_STRETCH = 4
 
 # Series share mean and deviation if these differ by less than this share of the
 # deviation; files with few digits differ by 1e-4.
@@ -115,8 +121,21 @@ class SpectralEstimator(
         return self._frames[1]
 
     @property
+    def _n_timepoints(self):
+        """Length of the series of ``fit``; that of whole hops from spectrograms."""
+        *others, length = self.sample_shape_
+        return length if len(others) < 2 else (length - 1) * self._hop_length
+
+    @property
+    def _max_places(self):
+        if self.max_tokens != "auto":
+            return self.max_tokens
+        places = math.ceil(self._n_timepoints / _LEAST_STRETCH)
+        return max(min(places, _MOST_PLACES), 1)
+
+    @property
     def _least_length(self):
-        sizes = stage_sizes(self.sample_shape_[-1], self._hop_length, self.max_tokens)
+        sizes = stage_sizes(self._n_timepoints, self._hop_length, self._max_places)
         return self._hop_length * (2 ** (len(sizes) - 1) - 1)
 
     def _stft(self, like):
@@ -187,7 +206,7 @@ class SpectralEstimator(
             n_timepoints=series.shape[2],
             n_fft=self._frames[0],
             hop_length=self._frames[1],
-            max_tokens=self.max_tokens,
+            max_tokens=self._max_places,
             hidden_dim=self.hidden_dim,
             n_blocks=self.n_blocks,
         )

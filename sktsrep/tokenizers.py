@@ -1,7 +1,7 @@
 """Stage 1: series to discrete tokens and to embeddings (NC-VQVAE)."""
 
 import functools
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -92,9 +92,10 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
     hop_length : int, default=None
         Timepoints between frames; None is a quarter of ``n_fft``. Spectrograms need
         that of their :class:`~sktsrep.preprocessing.STFTTransformer`.
-    max_tokens : int, default=32
-        The encoder halves the frames until no more than this many are left. More places
-        reconstruct better and make sequences that are harder to generate.
+    max_tokens : int or "auto", default="auto"
+        The encoder halves the frames until no more than this many places are left.
+        More of them reconstruct better and make sequences that are harder to generate.
+        "auto" is one per four timepoints, and at most 32.
     hidden_dim : int, default=64
         Channels of the convolutions.
     n_blocks : int, default=2
@@ -210,6 +211,10 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         "augmented_weight": [Interval(Real, 0, None, closed="left")],
         "shift_probability": [Interval(Real, 0, 1, closed="both")],
         **SpectralEstimator._parameter_constraints,
+        "max_tokens": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
     }
 
     def __init__(
@@ -225,7 +230,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         shift_probability=0.5,
         n_fft="auto",
         hop_length=None,
-        max_tokens=32,
+        max_tokens="auto",
         hidden_dim=64,
         n_blocks=2,
         max_epochs="auto",
