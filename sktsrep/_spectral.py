@@ -51,7 +51,10 @@ class SpectralEstimator(
     _parameter_constraints = {
         "n_fft": [Interval(Integral, 2, None, closed="left"), StrOptions({"auto"})],
         "hop_length": [Interval(Integral, 1, None, closed="left"), None],
-        "max_tokens": [Interval(Integral, 1, None, closed="left")],
+        "max_tokens": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
         "hidden_dim": [Interval(Integral, 1, None, closed="left")],
         "n_blocks": [Interval(Integral, 1, None, closed="left")],
         **TorchEstimator._parameter_constraints,

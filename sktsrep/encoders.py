@@ -48,9 +48,10 @@ class SSLEncoder(SpectralEstimator):
     hop_length : int, default=None
         Timepoints between frames; None is a quarter of ``n_fft``. Spectrograms need
         that of their :class:`~sktsrep.preprocessing.STFTTransformer`.
-    max_tokens : int, default=32
-        The encoder halves the frames until no more than this many are left. More places
-        reconstruct better and make sequences that are harder to generate.
+    max_tokens : int or "auto", default=32
+        The encoder halves the frames until no more than this many places are left.
+        More of them reconstruct better and make sequences that are harder to generate.
+        "auto" is one per four timepoints, and at most 32.
     hidden_dim : int, default=64
         Channels of the convolutions.
     n_blocks : int, default=2

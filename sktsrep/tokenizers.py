@@ -1,7 +1,7 @@
 """Stage 1: series to discrete tokens and to embeddings (NC-VQVAE)."""
 
 import functools
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 import torch
@@ -161,8 +161,8 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
     history_ : DataFrame
         One row per epoch: every loss term; over the epoch ``perplexity``,
         ``codebook_usage`` (share of codes in use), ``effective_rank`` and
-        ``feature_std`` (mean standard deviation) of the pooled quantized features; its
-        duration ``dur`` in seconds.
+        ``feature_std`` (mean standard deviation) of the pooled quantized features that
+        the self-supervised loss shapes; its duration ``dur`` in seconds.
     n_iter_ : int
         Epochs trained.
     mean_ : ndarray of shape (n_channels, n_timepoints)
@@ -192,7 +192,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
     ...     quantizer=EMACodebook(8), hidden_dim=8, max_epochs=2, random_state=0
     ... )
     >>> tokenizer.fit_transform(X).shape
-    (20, 1652)
+    (20, 1748)
     >>> tokens = tokenizer.encode(X)
     >>> tokens.shape, tokenizer.decode(tokens).shape
     ((20, 25), (20, 48))
@@ -211,10 +211,6 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         "augmented_weight": [Interval(Real, 0, None, closed="left")],
         "shift_probability": [Interval(Real, 0, 1, closed="both")],
         **SpectralEstimator._parameter_constraints,
-        "max_tokens": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
     }
 
     def __init__(

@@ -116,7 +116,7 @@ def test_samples_are_rougher_and_the_tokens_the_same(n_channels):
     X, y = waves(n_channels=n_channels or 1)
     X = X if n_channels else X.reshape(len(X), -1)
     X = X + np.random.default_rng(0).normal(scale=0.3, size=X.shape)
-    sampler = tiny_sampler(tiny_tokenizer()).fit(X, y)
+    sampler = tiny_sampler(tiny_tokenizer(max_epochs=30)).fit(X, y)
     assert sampler.texture_.shape == (9, n_channels or 1, n_channels or 1)
     rough = sampler.sample(50, random_state=0)
     smooth = sampler.tokenizer_.decode(sampler.sample_tokens(50, random_state=0))

@@ -94,7 +94,7 @@ class Autoencoder(TrainingModule):
             self.joint_embedding = objective.make_network(
                 self.encoder, self.encoder.out_dim
             )
-        self.monitor = EmbeddingMonitor(POOL_SIZE * dim)
+        self.monitor = EmbeddingMonitor(POOL_SIZE * self.encoder.out_dim)
 
     def start(self, x: Tensor) -> None:
         """Take what encoder, objective and quantizer need from the data."""
@@ -173,7 +173,7 @@ class Autoencoder(TrainingModule):
         own_z = self._with_detail(meaning, spectrogram).chunk(len(views))
         z, *z_views = (gather(part, len(x)) for part in own_z)  # (batch, dim, places)
         z_q, _, terms = self.quantizer(z)
-        self.monitor(pool(z_q))
+        self.monitor(pool(z_q[:, : meaning.shape[1]]))
         # The view is not quantized.
         latents = [share(z_q), *own_z[1:]] if self.augmented_weight else [share(z_q)]
         decoded, series = self.decode(torch.cat(latents), x.shape[-1])
