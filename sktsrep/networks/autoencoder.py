@@ -154,8 +154,9 @@ class Autoencoder(TrainingModule):
             return summarize_latent(self.encoder(x))
         if level == "tokens":
             return summarize_latent(self.quantizer.lookup(self.tokens(x)))
-        activations = self.encoder.activations(x)
-        z = self._with_detail(activations[-1], self.encoder.spectrogram(x))
+        spectrogram = self.encoder.spectrogram(x)
+        activations = self.encoder.activations(spectrogram)
+        z = self._with_detail(activations[-1], spectrogram)
         z_q = self.quantizer.lookup(self.quantizer.encode(z))
         summary = self.encoder.summarize(activations)
         return torch.cat([summary, summarize_latent(z_q)], dim=1)

@@ -255,16 +255,15 @@ class SpectralEncoder(Remade):
     def _inputs(self, spectrogram: Tensor, log_amplitudes: Tensor) -> Tensor:
         return torch.cat([spectrogram, self.log_weight * log_amplitudes], dim=1)
 
-    def activations(self, x: Tensor) -> list[Tensor]:
+    def activations(self, spectrogram: Tensor) -> list[Tensor]:
         """Log amplitudes, then :meth:`Encoder.activations`; the latent map is last."""
-        spectrogram = self.spectrogram(x)
         log_amplitudes = self.log_amplitudes(spectrogram)
         inputs = self._inputs(spectrogram, log_amplitudes)
         return [log_amplitudes, *self.encoder.activations(inputs)]
 
     def embed(self, x: Tensor) -> Tensor:
         """Summarize all activations over time: (batch, n_features)."""
-        return self.summarize(self.activations(x))
+        return self.summarize(self.activations(self.spectrogram(x)))
 
     @staticmethod
     def summarize(activations: Sequence[Tensor]) -> Tensor:
