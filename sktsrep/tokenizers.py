@@ -195,7 +195,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
     (20, 1748)
     >>> tokens = tokenizer.encode(X)
     >>> tokens.shape, tokenizer.decode(tokens).shape
-    ((20, 25), (20, 48))
+    ((20, 12), (20, 48))
     """
 
     _auto_steps = 800
