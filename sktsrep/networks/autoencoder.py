@@ -17,6 +17,7 @@ from sktsrep.nn import (
     pool,
     summarize_latent,
 )
+from sktsrep.nn.spectral_encoder import ROWS_AT_ONCE
 from sktsrep.objectives import Objective
 from sktsrep.quantizers import Quantizer
 
@@ -24,9 +25,6 @@ __all__ = ["Autoencoder"]
 
 # Latent vectors that a codebook starts from: about forty for each of 512 codes.
 _N_START_VECTORS = 20_000
-
-# Rows that go through the network at once before training, to bound its memory.
-_ROWS = 256
 
 
 class Autoencoder(TrainingModule):
@@ -108,7 +106,7 @@ class Autoencoder(TrainingModule):
         """Latent vectors (n_vectors, dim) of random series, about ``n_most``."""
         rows = torch.randperm(len(x), device=x.device)
         rows = rows[: max(1, n_most // self.encoder.sizes[-1])]
-        z = torch.cat([self.latent(x[chunk]) for chunk in rows.split(_ROWS)])
+        z = torch.cat([self.latent(x[chunk]) for chunk in rows.split(ROWS_AT_ONCE)])
         return z.movedim(1, -1).flatten(end_dim=1)
 
     def go_on(self, trained: TrainingModule) -> None:
@@ -135,14 +133,14 @@ class Autoencoder(TrainingModule):
     def latent(self, x: Tensor) -> Tensor:
         """Map series to latent maps (batch, dim, places), before quantization."""
         spectrogram = self.encoder.spectrogram(x)
-        return self._with_detail(self.encoder.latent(spectrogram), spectrogram)
+        meaning = self.encoder.latent(spectrogram)
+        return self._with_detail(meaning, self.encoder.relative(spectrogram))
 
-    def _with_detail(self, meaning: Tensor, spectrogram: Tensor) -> Tensor:
+    def _with_detail(self, meaning: Tensor, relative: Tensor) -> Tensor:
         """Append the half of the latent map that is linear in the spectrogram."""
         if self.detail is None:
             return meaning
-        detail = self.detail(self.encoder.relative(spectrogram))
-        return torch.cat([meaning, detail], dim=1)
+        return torch.cat([meaning, self.detail(relative)], dim=1)
 
     def tokens(self, x: Tensor) -> Tensor:
         """Map series to tokens (batch, n_tokens)."""
@@ -156,7 +154,7 @@ class Autoencoder(TrainingModule):
             return summarize_latent(self.quantizer.lookup(self.tokens(x)))
         spectrogram = self.encoder.spectrogram(x)
         activations = self.encoder.activations(spectrogram)
-        z = self._with_detail(activations[-1], spectrogram)
+        z = self._with_detail(activations[-1], self.encoder.relative(spectrogram))
         z_q = self.quantizer.lookup(self.quantizer.encode(z))
         summary = self.encoder.summarize(activations)
         return torch.cat([summary, summarize_latent(z_q)], dim=1)
@@ -170,16 +168,16 @@ class Autoencoder(TrainingModule):
         own = [share(view) for view in views]
         # All views at once: many small steps would take longer than few larger ones.
         spectrogram = self.encoder.spectrogram(torch.cat(own))
+        # Relative, because most bins have next to no share in the series' error.
+        relative = self.encoder.relative(spectrogram)
         meaning = self.encoder.latent(spectrogram)
-        own_z = self._with_detail(meaning, spectrogram).chunk(len(views))
-        z, *z_views = (gather(part, len(x)) for part in own_z)  # (batch, dim, places)
-        z_q, _, terms = self.quantizer(z)
-        self.monitor(pool(z_q[:, : meaning.shape[1]]))
+        own_z = self._with_detail(meaning, relative).chunk(len(views))
+        z_q, _, terms = self.quantizer(gather(own_z[0], len(x)))  # (batch, dim, places)
+        own_meaning = z_q[:, : meaning.shape[1]]
+        self.monitor(pool(own_meaning))
         # The view is not quantized.
         latents = [share(z_q), *own_z[1:]] if self.augmented_weight else [share(z_q)]
         decoded, series = self.decode(torch.cat(latents), x.shape[-1])
-        # Relative, because most bins have next to no share in the series' error.
-        relative = self.encoder.relative(spectrogram)
         n_own = len(own[0])
         decoder_terms = {
             "time_loss": F.mse_loss(series[:n_own], own[0]),
@@ -190,8 +188,10 @@ class Autoencoder(TrainingModule):
             decoder_terms["augmented_loss"] = self.augmented_weight * loss
         joint = {}
         if self.objective is not None and self.joint_embedding is not None:
-            meanings = (part[:, : meaning.shape[1]] for part in (z_q, *z_views))
-            joint = self.objective.losses(self.joint_embedding, *meanings, *views)
+            view_meaning = gather(meaning.chunk(2)[1], len(x))
+            joint = self.objective.losses(
+                self.joint_embedding, own_meaning, view_meaning, *views
+            )
         terms |= mean_of_ranks(decoder_terms, n_own)
         return terms | {name: self.ssl_weight * term for name, term in joint.items()}
 

@@ -22,7 +22,7 @@ __all__ = ["STFT", "SpectralEncoder", "stage_sizes"]
 _LEAST_POWER = 1e-4
 
 # Rows that go through the network at once before training, to bound its memory.
-_ROWS = 256
+ROWS_AT_ONCE = 256
 
 
 class STFT(nn.Module):
@@ -221,7 +221,7 @@ class SpectralEncoder(Remade):
         errors of a spectrogram are relative to.
         """
         log_amplitude, power = (torch.zeros_like(self.log_mean) for _ in range(2))
-        for rows in x.split(_ROWS):
+        for rows in x.split(ROWS_AT_ONCE):
             spectrogram = self.spectrogram(rows)
             logs = self.log_amplitudes(spectrogram)
             log_amplitude += logs.mean(dim=-1).sum(dim=0).unsqueeze(1)
