@@ -22,6 +22,7 @@ from sktsrep.nn import (
     Encoder,
     GradientQuantizer,
     IterNorm,
+    LatentFactors,
     MaskedTransformer,
     MovingAverage,
     Pool,
@@ -515,10 +516,15 @@ def depth(request):
     return request.param
 
 
-@pytest.fixture
-def transformer(depth):
+@pytest.fixture(params=[0, 2], ids=["table", "factors"])
+def transformer(request, depth):
     sizes = dict(n_classes=2, depth=depth, dim=16, n_layers=2, n_heads=2)
-    return MaskedTransformer(5, 7, **sizes).eval()
+    vectors = dict(code_dim=3, n_factors=request.param, n_level_places=1)
+    net = MaskedTransformer(5, 7, **sizes, **vectors if request.param else {}).eval()
+    if request.param:
+        net.set_codes(torch.randn(depth * 5, 3))
+        net.start(torch.randint(5, (20, 7, depth)), None)
+    return net
 
 
 @pytest.fixture
@@ -619,6 +625,94 @@ def test_codes_that_are_all_the_same_give_finite_scores(codebook):
     tokens = torch.zeros(2, 7, 2, dtype=torch.int64)
     hidden = net(tokens, tokens[..., 0] > 0, torch.zeros(2).long())
     assert net.head(hidden, tokens).isfinite().all()
+
+
+# ----------------------------------------------------------------------- latent factors
+
+
+def alike_maps(n_series, n_places=4, dim=3, n_factors=2, seed=0):
+    """Latent maps that a few factors explain, but for noise."""
+    random = torch.Generator().manual_seed(seed)
+    loadings = torch.randn(n_factors, n_places, dim, generator=random)
+    scores = torch.randn(n_series, n_factors, generator=random)
+    maps = torch.einsum("nk,kpd->npd", scores, loadings)
+    return maps + 1 + 0.2 * torch.randn(maps.shape, generator=random)
+
+
+@pytest.fixture
+def started():
+    z = alike_maps(400)
+    factors = LatentFactors(4, dim=3, n_factors=2)
+    in_half = torch.arange(400) % 2 == 0
+    factors.start(z, torch.ones(400, 4, dtype=torch.bool), in_half)
+    return factors, z, in_half
+
+
+def test_factors_expect_the_conditional_mean_of_their_gaussian(started):
+    factors, z, _ = started
+    visible = torch.rand(10, 4) < 0.5
+    expected = factors(z[:10], visible) * factors.spread
+    loadings = factors.loadings[2].flatten(end_dim=1)  # (entries, factors)
+    covariance = loadings @ loadings.T
+    noisy = covariance + factors.noise[2] * torch.eye(12)
+    mean = factors.mean[2].flatten()
+    for row, seen in enumerate(visible.repeat_interleave(3, dim=1)):
+        around = z[row].flatten()[seen] - mean[seen]
+        weights = torch.linalg.solve(noisy[seen][:, seen], around)
+        by_hand = mean + covariance[:, seen] @ weights
+        assert_close(expected[row].flatten(), by_hand, rtol=1e-3, atol=1e-3)
+
+
+def test_factors_explain_hidden_places(started):
+    factors, *_ = started
+    new = alike_maps(500)[400:]
+    visible = torch.tensor([True, True, False, False]).expand(100, 4)
+    error = (factors(new, visible) * factors.spread - new)[:, 2:].square().mean()
+    assert error < 0.3 * (new - factors.mean[2])[:, 2:].square().mean()
+
+
+def test_factors_ignore_what_is_hidden(started):
+    factors, z, _ = started
+    visible = torch.rand(400, 4) < 0.5
+    other = torch.where(visible.unsqueeze(-1), z, torch.randn_like(z))
+    assert_close(factors(other, visible), factors(z, visible))
+
+
+def test_series_are_expected_by_the_half_without_them(started):
+    factors, z, in_half = started
+    visible = torch.ones(400, 4, dtype=torch.bool)
+    before = factors(z, visible, in_half)
+    changed = torch.where(in_half[:, None, None], z * 2, z)
+    present = torch.ones(400, 4, dtype=torch.bool)
+    spread = factors.spread.clone()
+    factors.start(changed, present, in_half)
+    after = factors(z, visible, in_half) * factors.spread / spread
+    assert_close(after[in_half], before[in_half])
+    assert not torch.allclose(after[~in_half], before[~in_half])
+
+
+def test_factors_of_shorter_series_are_those_of_what_is_there(started):
+    _, z, in_half = started
+    present = torch.ones(400, 4, dtype=torch.bool)
+    present[::3, 3] = False
+    models = [LatentFactors(4, dim=3, n_factors=2) for _ in range(2)]
+    for factors, there in zip(models, (1e3, -1e3), strict=True):
+        padded = torch.where(present.unsqueeze(-1), z, there)
+        with torch.random.fork_rng():  # directions are found at random
+            torch.manual_seed(0)
+            factors.start(padded, present, in_half)
+    assert_close(models[0].state_dict(), models[1].state_dict())
+
+
+@pytest.mark.parametrize("n_series", [1, 2, 5])
+def test_factors_of_few_or_equal_series_are_finite(n_series):
+    factors = LatentFactors(4, dim=3, n_factors=8)
+    for z in (alike_maps(n_series), torch.ones(n_series, 4, 3)):
+        present = torch.ones(n_series, 4, dtype=torch.bool)
+        in_half = torch.arange(n_series) % 2 == 0
+        factors.start(z, present, in_half)
+        assert factors(z, present, in_half).isfinite().all()
+        assert factors(z, present & False).isfinite().all()
 
 
 # --------------------------------------------------------------------------- depth head

@@ -26,7 +26,7 @@ class MaskedPrior(TokenPrior):
     schedule : str
         Schedule of the share of masked places.
     **sizes
-        As of :class:`TokenPrior`.
+        As of :class:`TokenPrior`, with ``n_factors`` and ``n_level_places``.
 
     References
     ----------
@@ -38,6 +38,10 @@ class MaskedPrior(TokenPrior):
     def __init__(self, *, schedule: str, **sizes: Any) -> None:
         super().__init__(MaskedTransformer, **sizes)
         self.schedule = schedule
+
+    def start(self, x: Tensor) -> None:
+        """Learn from tokens (n_series, n_tokens) how places go together linearly."""
+        self.transformer.start(self._places(x), self._absent(x))
 
     def forward(self, tokens: Tensor, classes: Tensor) -> dict[str, Tensor]:
         """Compute the cross-entropy at random masked places of (batch, n_tokens)."""

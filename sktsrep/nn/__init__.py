@@ -12,6 +12,7 @@ from sktsrep.nn.joint_embedding import (
     ObjectiveNetwork,
     Projector,
 )
+from sktsrep.nn.latent_factors import LatentFactors
 from sktsrep.nn.monitor import EmbeddingMonitor
 from sktsrep.nn.pooling import (
     LATENT_SUMMARY_SIZE,
@@ -56,6 +57,7 @@ __all__ = [
     "GradientQuantizer",
     "IterNorm",
     "JointEmbedding",
+    "LatentFactors",
     "MaskedTransformer",
     "MovingAverage",
     "ObjectiveNetwork",

@@ -29,6 +29,10 @@ class CodeEmbedding(nn.Embedding):
         Size of an embedding.
     code_dim : int
         Size of a code's vector. :attr:`codes` are to be set.
+    n_rows : int, default=None
+        So many of the last symbols have a row in the table; None is all of them. Codes
+        without one are what their vectors are, so a sampler cannot tell a training
+        series by single codes.
 
     Attributes
     ----------
@@ -44,14 +48,18 @@ class CodeEmbedding(nn.Embedding):
 
     codes: Tensor
 
-    def __init__(self, n_symbols: int, dim: int, code_dim: int) -> None:
-        super().__init__(n_symbols, dim)
+    def __init__(
+        self, n_symbols: int, dim: int, code_dim: int, n_rows: int | None = None
+    ) -> None:
+        super().__init__(n_symbols if n_rows is None else n_rows, dim)
         self.register_buffer("codes", torch.zeros(n_symbols, code_dim))
         self.projection = nn.Linear(code_dim, dim, bias=False)
 
     def forward(self, symbols: Tensor) -> Tensor:
         """Map symbols (...) to embeddings (..., dim)."""
-        return F.embedding(symbols, self.weight + self.projection(self.codes))
+        n_without = len(self.codes) - len(self.weight)
+        rows = F.pad(self.weight, (0, 0, n_without, 0))
+        return F.embedding(symbols, rows + self.projection(self.codes))
 
 
 class CodeScores(nn.Module):
@@ -91,10 +99,12 @@ class CodeScores(nn.Module):
         return F.linear(self.query(hidden), self.codes, self.bias)
 
 
-def make_embedding(n_symbols: int, dim: int, code_dim: int) -> nn.Embedding:
+def make_embedding(
+    n_symbols: int, dim: int, code_dim: int, n_rows: int | None = None
+) -> nn.Embedding:
     """Make an embedding of codes, whose vectors are known unless ``code_dim`` is 0."""
     if code_dim:
-        table: nn.Embedding = CodeEmbedding(n_symbols, dim, code_dim)
+        table: nn.Embedding = CodeEmbedding(n_symbols, dim, code_dim, n_rows)
     else:
         table = nn.Embedding(n_symbols, dim)
     nn.init.trunc_normal_(table.weight, std=0.02)

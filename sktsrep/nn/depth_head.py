@@ -30,6 +30,8 @@ class DepthHead(nn.Module):
     tied : bool
         Whether scores are products with the codes' vectors, as of
         :class:`CodeScores`; otherwise every code has weights of its own.
+    tabled : bool
+        Whether codes are embedded by a table, too, beside their vectors.
 
     References
     ----------
@@ -55,11 +57,13 @@ class DepthHead(nn.Module):
         dim: int,
         code_dim: int = 0,
         tied: bool = False,
+        tabled: bool = True,
     ) -> None:
         super().__init__()
         self.depth = depth
+        n_rows = n_codes if tabled else 0
         self.coarser = nn.ModuleList(  # type: ignore[assignment]
-            make_embedding(n_codes, dim, code_dim) for _ in range(depth - 1)
+            make_embedding(n_codes, dim, code_dim, n_rows) for _ in range(depth - 1)
         )
         self.mlp = nn.Sequential(
             nn.LayerNorm(dim),

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from sktsrep.nn.codes import LEAST_SPREAD, CodeEmbedding, make_embedding
 from sktsrep.nn.depth_head import DepthHead
+from sktsrep.nn.latent_factors import LatentFactors
 
 __all__ = [
     "CausalTransformer",
@@ -135,13 +136,15 @@ class _TokenTransformer(nn.Module):
         dropout: float,
         code_dim: int,
         tied: bool,
+        tabled: bool = True,
     ) -> None:
         super().__init__()
         self.n_codes = n_codes
         self.n_places = n_places
         self.n_classes = n_classes
         self.depth = depth
-        self.token_embedding = make_embedding(n_symbols, dim, code_dim)
+        n_rows = n_symbols if tabled else n_symbols - depth * n_codes
+        self.token_embedding = make_embedding(n_symbols, dim, code_dim, n_rows)
         self.class_embedding = nn.Embedding(n_classes + 1, dim)
         self.position_embedding = nn.Parameter(torch.empty(n_positions, dim))
         for table in (self.class_embedding.weight, self.position_embedding):
@@ -151,7 +154,7 @@ class _TokenTransformer(nn.Module):
             TransformerLayer(dim, n_heads, dropout) for _ in range(n_layers)
         )
         self.norm = nn.LayerNorm(dim)
-        self.head = DepthHead(n_codes, depth, dim, code_dim, tied)
+        self.head = DepthHead(n_codes, depth, dim, code_dim, tied, tabled)
 
     @torch.no_grad()
     def set_codes(self, codebook: Tensor) -> None:
@@ -203,6 +206,13 @@ class MaskedTransformer(_TokenTransformer):
         known.
     tied : bool
         Whether scores are products with the codes' vectors, see :class:`DepthHead`.
+    n_factors : int
+        Factors by which a masked place is told, beside its mask, what the others let
+        expect of it, see :class:`LatentFactors`. They need the vectors of codes, which
+        then stand in for a table of embeddings. 0 is a model without.
+    n_level_places : int
+        So many of the first places have tokens of another codebook; factors leave them
+        out.
 
     References
     ----------
@@ -231,6 +241,8 @@ class MaskedTransformer(_TokenTransformer):
         dropout: float = 0.1,
         code_dim: int = 0,
         tied: bool = False,
+        n_factors: int = 0,
+        n_level_places: int = 0,
     ) -> None:
         super().__init__(
             n_codes,
@@ -245,7 +257,38 @@ class MaskedTransformer(_TokenTransformer):
             dropout=dropout,
             code_dim=code_dim,
             tied=tied,
+            tabled=not n_factors,
         )
+        self.n_level_places = n_level_places
+        self.factors = None
+        if n_factors:
+            self.factors = LatentFactors(n_places - n_level_places, code_dim, n_factors)
+            self.expectation = nn.Linear(code_dim, dim, bias=False)
+
+    def start(self, tokens: Tensor, absent: Tensor | None) -> None:
+        """Learn the factors from tokens (n_series, n_places, depth)."""
+        if self.factors is not None:
+            present = torch.ones_like(tokens[..., 0], dtype=torch.bool)
+            if absent is not None:
+                present = ~absent
+            present = present[:, self.n_level_places :]
+            self.factors.start(self._vectors(tokens), present, _half_of(tokens))
+
+    def _vectors(self, tokens: Tensor) -> Tensor:
+        """Latent vectors that tokens stand for, but those of levels."""
+        symbols = self.symbols(tokens[:, self.n_level_places :])
+        codes = self.token_embedding.get_buffer("codes")
+        return F.embedding(symbols, codes).sum(dim=-2)
+
+    def _expected(
+        self, factors: LatentFactors, tokens: Tensor, hidden: Tensor
+    ) -> Tensor:
+        """Embed what is expected of hidden places, (batch, n_places, dim)."""
+        hidden = hidden[:, self.n_level_places :]
+        in_half = _half_of(tokens) if self.training else None
+        expected = factors(self._vectors(tokens), ~hidden, in_half)
+        embedded = self.expectation(expected) * hidden.unsqueeze(-1)
+        return F.pad(embedded, (0, 0, self.n_level_places, 0))
 
     def forward(
         self,
@@ -273,14 +316,23 @@ class MaskedTransformer(_TokenTransformer):
         """
         hidden = self.depth * self.n_codes
         symbols = self.symbols(tokens).masked_fill(mask.unsqueeze(-1), hidden)
-        places = [self.embed_classes(classes), self.embed_places(symbols)]
-        x = self.dropout(torch.cat(places, dim=1) + self.position_embedding)
+        unseen = mask if absent is None else mask | absent
+        places = self.embed_places(symbols)
+        if self.factors is not None:
+            places = places + self._expected(self.factors, tokens, unseen)
+        x = torch.cat([self.embed_classes(classes), places], dim=1)
+        x = self.dropout(x + self.position_embedding)
         visible = None
         if absent is not None:  # the class is always there
             visible = F.pad(~absent, (1, 0), value=True)[:, None, None]
         for layer in self.layers:
             x = layer(x, visible=visible)
         return self.norm(x[:, 1:])
+
+
+def _half_of(tokens: Tensor) -> Tensor:
+    """Which half of the training data series are in: always the same one."""
+    return tokens.sum(dim=(1, 2)) % 2 == 0
 
 
 class CausalTransformer(_TokenTransformer):

@@ -12,6 +12,9 @@ from sktsrep.samplers.imputation import ImputationMixin
 
 __all__ = ["MaskGITSampler"]
 
+# Factors by which places of a latent map are expected from others.
+_N_FACTORS = 40
+
 
 class MaskGITSampler(ImputationMixin, TokenSampler):
     """Sample new series by iterative parallel decoding of tokens.
@@ -234,8 +237,17 @@ class MaskGITSampler(ImputationMixin, TokenSampler):
         self.n_steps = n_steps
         self.temperature = temperature
 
-    def _make_prior(self, **sizes):
-        return MaskedPrior(schedule=self.schedule, **sizes)
+    def _make_prior(self, *, code_dim, **sizes):
+        n_factors = _N_FACTORS if code_dim else 0
+        if self._goes_on:  # older files have none
+            n_factors = self._module.made_from.get("n_factors", 0)
+        return MaskedPrior(
+            schedule=self.schedule,
+            code_dim=code_dim,
+            n_factors=n_factors,
+            n_level_places=self._n_level_places,
+            **sizes,
+        )
 
     def _generate(self, tokens, unknown, classes, generator):
         *_, (tokens, _) = self._decoding_path(tokens, unknown, classes, generator)
