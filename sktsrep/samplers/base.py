@@ -51,7 +51,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
     subclasses of this package.
     """
 
-    _auto_steps = 1000
+    _auto_steps = 3000
     _takes_gaps = True
 
     _parameter_constraints = {
@@ -78,10 +78,10 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         hidden_dim=128,
         n_layers=3,
         n_heads=4,
-        dropout=0.1,
+        dropout=0.0,
         max_epochs="auto",
-        batch_size=128,
-        lr=1e-3,
+        batch_size=32,
+        lr=2e-3,
         weight_decay=1e-2,
         early_stopping=False,
         validation_fraction="auto",
