@@ -452,7 +452,7 @@ def without_what_may_differ(name, entry):
     kind, text = entry
     if name == "max_epochs":
         text = re.sub(r"\b\d{3,}\b", "...", text)
-    if name in {"batch_size", "lr", "max_tokens", "weight_decay"}:
+    if name in {"batch_size", "dropout", "lr", "max_tokens", "weight_decay"}:
         kind = kind.partition("default=")[0]
     if name == "validation_fraction":  # "auto" is another share for classifiers
         text = text.partition(". ")[0]

@@ -617,6 +617,19 @@ def test_embeddings_of_a_place_add_up_to_its_latent_vector():
     assert_close(embedded[0, 0], net.token_embedding.projection(latent))
 
 
+def test_levels_have_vectors_of_their_own():
+    sizes = dict(n_classes=0, depth=2, dim=16, n_layers=1, n_heads=2, code_dim=4)
+    net = MaskedTransformer(5, 3, **sizes, n_factors=1, n_level_places=1)
+    codebook, levels = torch.randn(10, 4), torch.randn(10, 6)
+    net.set_codes(codebook)
+    net.set_level_codes(levels)
+    level, *places = net._vectors(torch.tensor([[[1, 4]] * 3]))[0]
+    assert_close(level, levels[[1, 9], :4].sum(dim=0) / levels[:5].std(correction=0))
+    for place in places:
+        expected = codebook[[1, 9]].sum(dim=0) / codebook[:5].std(correction=0)
+        assert_close(place, expected)
+
+
 @pytest.mark.parametrize("codebook", [torch.zeros(10, 3), torch.ones(10, 3)])
 def test_codes_that_are_all_the_same_give_finite_scores(codebook):
     sizes = dict(n_classes=0, depth=2, dim=16, n_layers=1, n_heads=2)

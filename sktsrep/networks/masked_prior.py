@@ -39,6 +39,10 @@ class MaskedPrior(TokenPrior):
         super().__init__(MaskedTransformer, **sizes)
         self.schedule = schedule
 
+    def set_level_codes(self, codebook: Tensor) -> None:
+        """Take the vectors of the codes of levels, (n_codes, level_dim)."""
+        self.transformer.set_level_codes(codebook)
+
     def start(self, x: Tensor) -> None:
         """Learn from tokens (n_series, n_tokens) how places go together linearly."""
         self.transformer.start(self._places(x), self._absent(x))

@@ -143,7 +143,7 @@ class _TokenTransformer(nn.Module):
         self.n_places = n_places
         self.n_classes = n_classes
         self.depth = depth
-        n_rows = n_symbols if tabled else n_symbols - depth * n_codes
+        n_rows = n_symbols if tabled else 1  # the mask, which is no code
         self.token_embedding = make_embedding(n_symbols, dim, code_dim, n_rows)
         self.class_embedding = nn.Embedding(n_classes + 1, dim)
         self.position_embedding = nn.Parameter(torch.empty(n_positions, dim))
@@ -211,8 +211,8 @@ class MaskedTransformer(_TokenTransformer):
         expect of it, see :class:`LatentFactors`. They need the vectors of codes, which
         then stand in for a table of embeddings. 0 is a model without.
     n_level_places : int
-        So many of the first places have tokens of another codebook; factors leave them
-        out.
+        So many of the first places have tokens of a second codebook, of the same size,
+        see :meth:`set_level_codes`. Only a model with factors tells them apart.
 
     References
     ----------
@@ -244,12 +244,13 @@ class MaskedTransformer(_TokenTransformer):
         n_factors: int = 0,
         n_level_places: int = 0,
     ) -> None:
+        n_books = 2 if n_factors and n_level_places else 1
         super().__init__(
             n_codes,
             n_places,
             n_classes,
             depth,
-            n_symbols=depth * n_codes + 1,
+            n_symbols=n_books * depth * n_codes + 1,
             n_positions=n_places + 1,
             dim=dim,
             n_layers=n_layers,
@@ -259,11 +260,25 @@ class MaskedTransformer(_TokenTransformer):
             tied=tied,
             tabled=not n_factors,
         )
-        self.n_level_places = n_level_places
+        self.n_second = n_level_places if n_books == 2 else 0
+        self.hidden_symbol = n_books * depth * n_codes
         self.factors = None
         if n_factors:
-            self.factors = LatentFactors(n_places - n_level_places, code_dim, n_factors)
+            self.factors = LatentFactors(n_places, code_dim, n_factors)
             self.expectation = nn.Linear(code_dim, dim, bias=False)
+
+    @torch.no_grad()
+    def set_level_codes(self, codebook: Tensor) -> None:
+        """Take the vectors of the second codebook, (depth * n_codes, level_dim).
+
+        Of vectors that are longer than those of codes, the first numbers have to do.
+        """
+        if self.n_second:
+            codes = self.token_embedding.get_buffer("codes")
+            scale = codebook[: self.n_codes].std(correction=0).clamp(min=LEAST_SPREAD)
+            level_dim = min(codebook.shape[1], codes.shape[1])
+            second = codes[len(codebook) : 2 * len(codebook), :level_dim]
+            second.copy_(codebook[:, :level_dim] / scale)
 
     def start(self, tokens: Tensor, absent: Tensor | None) -> None:
         """Learn the factors from tokens (n_series, n_places, depth)."""
@@ -271,24 +286,26 @@ class MaskedTransformer(_TokenTransformer):
             present = torch.ones_like(tokens[..., 0], dtype=torch.bool)
             if absent is not None:
                 present = ~absent
-            present = present[:, self.n_level_places :]
             self.factors.start(self._vectors(tokens), present, _half_of(tokens))
 
     def _vectors(self, tokens: Tensor) -> Tensor:
-        """Latent vectors that tokens stand for, but those of levels."""
-        symbols = self.symbols(tokens[:, self.n_level_places :])
+        """Vectors that the tokens of places stand for: (batch, places, code_dim)."""
         codes = self.token_embedding.get_buffer("codes")
-        return F.embedding(symbols, codes).sum(dim=-2)
+        return F.embedding(self._inputs(tokens), codes).sum(dim=-2)
+
+    def _inputs(self, tokens: Tensor) -> Tensor:
+        """Symbols of tokens, counted on from codebook to codebook."""
+        steps = tokens.new_zeros(tokens.shape[1], 1)
+        steps[: self.n_second] = self.depth * self.n_codes
+        return self.symbols(tokens) + steps
 
     def _expected(
         self, factors: LatentFactors, tokens: Tensor, hidden: Tensor
     ) -> Tensor:
         """Embed what is expected of hidden places, (batch, n_places, dim)."""
-        hidden = hidden[:, self.n_level_places :]
         in_half = _half_of(tokens) if self.training else None
         expected = factors(self._vectors(tokens), ~hidden, in_half)
-        embedded = self.expectation(expected) * hidden.unsqueeze(-1)
-        return F.pad(embedded, (0, 0, self.n_level_places, 0))
+        return self.expectation(expected) * hidden.unsqueeze(-1)
 
     def forward(
         self,
@@ -314,8 +331,9 @@ class MaskedTransformer(_TokenTransformer):
         -------
         Tensor of shape (batch, n_places, dim)
         """
-        hidden = self.depth * self.n_codes
-        symbols = self.symbols(tokens).masked_fill(mask.unsqueeze(-1), hidden)
+        symbols = self._inputs(tokens).masked_fill(
+            mask.unsqueeze(-1), self.hidden_symbol
+        )
         unseen = mask if absent is None else mask | absent
         places = self.embed_places(symbols)
         if self.factors is not None:

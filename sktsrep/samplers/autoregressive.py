@@ -53,14 +53,14 @@ class AutoregressiveSampler(TokenSampler):
         Layers of the transformer.
     n_heads : int, default=4
         Attention heads.
-    dropout : float, default=0.0
+    dropout : float, default=0.1
         Probability of dropping activations in training.
     max_epochs : int or "auto", default="auto"
-        Passes over the data; 0 leaves the network untrained. "auto" makes about 3000
-        optimizer steps, and up to 7500 on large data, to reach 14 passes.
-    batch_size : int, default=32
+        Passes over the data; 0 leaves the network untrained. "auto" makes about 1000
+        optimizer steps, and up to 2500 on large data, to reach 14 passes.
+    batch_size : int, default=128
         Series per step.
-    lr : float, default=2e-3
+    lr : float, default=1e-3
         Learning rate of AdamW at the start; it falls to zero on a cosine.
     weight_decay : float, default=1e-2
         Weight decay of AdamW; a codebook has none.
@@ -176,10 +176,10 @@ class AutoregressiveSampler(TokenSampler):
         hidden_dim=128,
         n_layers=3,
         n_heads=4,
-        dropout=0.0,
+        dropout=0.1,
         max_epochs="auto",
-        batch_size=32,
-        lr=2e-3,
+        batch_size=128,
+        lr=1e-3,
         weight_decay=1e-2,
         early_stopping=False,
         validation_fraction="auto",

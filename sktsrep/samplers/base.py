@@ -51,7 +51,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
     subclasses of this package.
     """
 
-    _auto_steps = 3000
+    _auto_steps = 1000
     _takes_gaps = True
 
     _parameter_constraints = {
@@ -78,10 +78,10 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         hidden_dim=128,
         n_layers=3,
         n_heads=4,
-        dropout=0.0,
+        dropout=0.1,
         max_epochs="auto",
-        batch_size=32,
-        lr=2e-3,
+        batch_size=128,
+        lr=1e-3,
         weight_decay=1e-2,
         early_stopping=False,
         validation_fraction="auto",
@@ -200,6 +200,9 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         )
         if code_dim and hasattr(prior, "set_codes"):
             prior.set_codes(torch.tensor(codebook, dtype=torch.float32))
+        if code_dim and self._n_level_places and hasattr(prior, "set_level_codes"):
+            levels = self.tokenizer_.level_codebook_
+            prior.set_level_codes(torch.tensor(levels, dtype=torch.float32))
         return prior
 
     def _fit_classes(self, y, series):

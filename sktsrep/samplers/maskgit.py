@@ -168,6 +168,8 @@ class MaskGITSampler(ImputationMixin, TokenSampler):
            [0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2]])
     """
 
+    _auto_steps = 3000
+
     _parameter_constraints = {
         "schedule": [StrOptions(set(MASK_SCHEDULES))],
         "order": [StrOptions({"confidence", "random"})],
