@@ -147,13 +147,16 @@ class MaskGITSampler(ImputationMixin, TokenSampler):
     Notes
     -----
     The loss is the categorical cross-entropy at masked places only; every series has
-    its own mask ratio. Tokens that are known are never masked again.
+    its own mask ratio. Tokens that are known are never masked again. With a tokenizer,
+    the transformer is told what visible places let expect of masked ones by a Gaussian
+    of latent maps with 40 factors [3]_.
 
     References
     ----------
     .. [1] Chang et al. 2022, "MaskGIT", arXiv 2202.04200.
     .. [2] Lee et al. 2022, "Draft-and-revise: effective image generation with
        contextual RQ-transformer", arXiv 2206.04452.
+    .. [3] Tipping, Bishop 1999, "Probabilistic principal component analysis".
 
     Examples
     --------
