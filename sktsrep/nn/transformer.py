@@ -1,5 +1,7 @@
 """Transformers over tokens: bidirectional with masks, and causal."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,6 +16,9 @@ __all__ = [
     "MaskedTransformer",
     "TransformerLayer",
 ]
+
+# Series from which factors are learned: a few dozen factors need no more.
+_ENOUGH_SERIES = 4096
 
 
 class KeyValueCache:
@@ -283,15 +288,22 @@ class MaskedTransformer(_TokenTransformer):
     def start(self, tokens: Tensor, absent: Tensor | None) -> None:
         """Learn the factors from tokens (n_series, n_places, depth)."""
         if self.factors is not None:
+            step = math.ceil(len(tokens) / _ENOUGH_SERIES)
+            tokens = tokens[::step]
             present = torch.ones_like(tokens[..., 0], dtype=torch.bool)
             if absent is not None:
-                present = ~absent
+                present = ~absent[::step]
             self.factors.start(self._vectors(tokens), present, _half_of(tokens))
 
     def _vectors(self, tokens: Tensor) -> Tensor:
         """Vectors that the tokens of places stand for: (batch, places, code_dim)."""
         codes = self.token_embedding.get_buffer("codes")
-        return F.embedding(self._inputs(tokens), codes).sum(dim=-2)
+        # Level by level, because all at once would take depth times the memory.
+        levels = self._inputs(tokens).unbind(dim=-1)
+        vectors = F.embedding(levels[0], codes)
+        for symbols in levels[1:]:
+            vectors += F.embedding(symbols, codes)
+        return vectors
 
     def _inputs(self, tokens: Tensor) -> Tensor:
         """Symbols of tokens, counted on from codebook to codebook."""
