@@ -121,13 +121,25 @@ def channel_levels(X):
     >>> channel_levels(np.array([[[1.0, np.nan], [np.nan, np.nan]]]))
     array([1., 0.])
     """
+    total, n_known = _channel_sums(X, 1.0)
+    scale = 1.0
+    if not np.isfinite(total).all():
+        scale = 2.0**-64  # rounds no number that is large enough to overflow
+        total, n_known = _channel_sums(X, scale)
+    return total / np.maximum(n_known, 1) / scale
+
+
+def _channel_sums(X, scale):
+    """Sum of the scaled known values of every channel, and their number."""
     total = n_known = 0
     for rows in row_blocks(len(X)):
         channels = X[rows].reshape(len(X[rows]), -1, X.shape[-1])
         known = ~np.isnan(channels)
-        total += np.where(known, channels, 0).sum(axis=(0, 2), dtype=float)
+        values = np.where(known, channels, 0) * scale
+        with np.errstate(over="ignore"):
+            total += values.sum(axis=(0, 2), dtype=float)
         n_known += known.sum(axis=(0, 2))
-    return total / np.maximum(n_known, 1)
+    return total, n_known
 
 
 def by_length(function, lengths):

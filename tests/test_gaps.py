@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sktsrep._gaps import closest, interpolate, places_of_times
+from sktsrep._gaps import channel_levels, closest, interpolate, places_of_times
 
 
 def series_with_gaps(seed, n_timepoints):
@@ -28,6 +28,12 @@ def test_what_is_known_stays(seed, n_timepoints):
 def test_nothing_known_is_zero():
     X = np.full((2, 6), np.nan)
     assert_array_equal(interpolate(X, np.ones(X.shape, dtype=bool)), np.zeros((2, 6)))
+
+
+def test_levels_of_the_largest_numbers_are_finite():
+    largest = np.finfo(np.float64).max
+    X = np.array([[[largest] * 4, [np.nan, -1, -2, -3]]] * 3)
+    assert_allclose(channel_levels(X), [largest, -2])
 
 
 @given(n_timepoints=st.integers(1, 60), n_tokens=st.integers(1, 40), data=st.data())
