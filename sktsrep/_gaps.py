@@ -136,7 +136,7 @@ def _channel_sums(X, scale):
         channels = X[rows].reshape(len(X[rows]), -1, X.shape[-1])
         known = ~np.isnan(channels)
         values = np.where(known, channels, 0) * scale
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):  # inf - inf
             total += values.sum(axis=(0, 2), dtype=float)
         n_known += known.sum(axis=(0, 2))
     return total, n_known

@@ -33,7 +33,9 @@ def test_nothing_known_is_zero():
 def test_levels_of_the_largest_numbers_are_finite():
     largest = np.finfo(np.float64).max
     X = np.array([[[largest] * 4, [np.nan, -1, -2, -3]]] * 3)
+    mixed = X * np.array([1, -1, 1])[:, None, None]
     assert_allclose(channel_levels(X), [largest, -2])
+    assert_allclose(channel_levels(mixed), [largest / 3, -2 / 3])
 
 
 @given(n_timepoints=st.integers(1, 60), n_tokens=st.integers(1, 40), data=st.data())
