@@ -623,7 +623,7 @@ def test_levels_have_vectors_of_their_own():
     codebook, levels = torch.randn(10, 4), torch.randn(10, 6)
     net.set_codes(codebook)
     net.set_level_codes(levels)
-    level, *places = net._vectors(torch.tensor([[[1, 4]] * 3]))[0]
+    level, *places = net._vectors(net._inputs(torch.tensor([[[1, 4]] * 3])))[0]
     assert_close(level, levels[[1, 9], :4].sum(dim=0) / levels[:5].std(correction=0))
     for place in places:
         expected = codebook[[1, 9]].sum(dim=0) / codebook[:5].std(correction=0)

@@ -49,7 +49,6 @@ class LatentFactors(nn.Module):
 
     mean: Tensor
     loadings: Tensor
-    products: Tensor
     noise: Tensor
     spread: Tensor
 
@@ -57,7 +56,6 @@ class LatentFactors(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(3, n_places, dim))
         self.register_buffer("loadings", torch.zeros(3, n_places, dim, n_factors))
-        self.register_buffer("products", torch.zeros(3, n_places, n_factors, n_factors))
         self.register_buffer("noise", torch.ones(3))
         self.register_buffer("spread", torch.ones(dim))
 
@@ -94,9 +92,6 @@ class LatentFactors(nn.Module):
         loadings = (directions * scale).unflatten(0, z.shape[1:])
         self.loadings[i] = 0
         self.loadings[i, ..., :n_factors] = loadings
-        self.products[i] = torch.einsum(
-            "pdk,pdl->pkl", self.loadings[i], self.loadings[i]
-        )
 
     @torch.no_grad()
     def forward(
@@ -129,10 +124,12 @@ class LatentFactors(nn.Module):
     def _expected(self, i: int, z: Tensor, visible: Tensor) -> Tensor:
         seen = visible.to(z)
         around = (z - self.mean[i]) * seen.unsqueeze(-1)
-        precision = torch.einsum("bp,pkl->bkl", seen, self.products[i])
+        loadings = self.loadings[i]
+        products = torch.einsum("pdk,pdl->pkl", loadings, loadings)
+        precision = torch.einsum("bp,pkl->bkl", seen, products)
         precision.diagonal(dim1=1, dim2=2).add_(self.noise[i])
-        weighted = torch.einsum("bpd,pdk->bk", around, self.loadings[i]).unsqueeze(-1)
+        weighted = torch.einsum("bpd,pdk->bk", around, loadings).unsqueeze(-1)
         triangle, _ = torch.linalg.cholesky_ex(precision)
         factors = torch.cholesky_solve(weighted, triangle).squeeze(-1)
-        expected = torch.einsum("bk,pdk->bpd", factors, self.loadings[i])
+        expected = torch.einsum("bk,pdk->bpd", factors, loadings)
         return (expected + self.mean[i]) / self.spread

@@ -171,8 +171,12 @@ class _TokenTransformer(nn.Module):
         levels = codebook.unflatten(0, (self.depth, -1))
         self.head.set_codes(levels)
         if isinstance(self.token_embedding, CodeEmbedding):
-            scale = levels[0].std(correction=0).clamp(min=LEAST_SPREAD)
-            self.token_embedding.codes[: len(codebook)] = codebook / scale
+            self.token_embedding.codes[: len(codebook)] = self._in_deviations(codebook)
+
+    def _in_deviations(self, codebook: Tensor) -> Tensor:
+        """Vectors of codes in deviations of the coarsest ones."""
+        coarsest = codebook[: self.n_codes]
+        return codebook / coarsest.std(correction=0).clamp(min=LEAST_SPREAD)
 
     def symbols(self, tokens: Tensor) -> Tensor:
         """Tokens (..., depth), counted on from level to level."""
@@ -249,13 +253,14 @@ class MaskedTransformer(_TokenTransformer):
         n_factors: int = 0,
         n_level_places: int = 0,
     ) -> None:
-        n_books = 2 if n_factors and n_level_places else 1
+        n_second = n_level_places if n_factors else 0
+        n_symbols = (2 if n_second else 1) * depth * n_codes + 1
         super().__init__(
             n_codes,
             n_places,
             n_classes,
             depth,
-            n_symbols=n_books * depth * n_codes + 1,
+            n_symbols=n_symbols,
             n_positions=n_places + 1,
             dim=dim,
             n_layers=n_layers,
@@ -265,8 +270,8 @@ class MaskedTransformer(_TokenTransformer):
             tied=tied,
             tabled=not n_factors,
         )
-        self.n_second = n_level_places if n_books == 2 else 0
-        self.hidden_symbol = n_books * depth * n_codes
+        self.n_second = n_second
+        self.hidden_symbol = n_symbols - 1
         self.factors = None
         if n_factors:
             self.factors = LatentFactors(n_places, code_dim, n_factors)
@@ -276,14 +281,13 @@ class MaskedTransformer(_TokenTransformer):
     def set_level_codes(self, codebook: Tensor) -> None:
         """Take the vectors of the second codebook, (depth * n_codes, level_dim).
 
-        Of vectors that are longer than those of codes, the first numbers have to do.
+        Where these vectors are longer than those of codes, their first numbers count.
         """
         if self.n_second:
             codes = self.token_embedding.get_buffer("codes")
-            scale = codebook[: self.n_codes].std(correction=0).clamp(min=LEAST_SPREAD)
             level_dim = min(codebook.shape[1], codes.shape[1])
             second = codes[len(codebook) : 2 * len(codebook), :level_dim]
-            second.copy_(codebook[:, :level_dim] / scale)
+            second.copy_(self._in_deviations(codebook)[:, :level_dim])
 
     def start(self, tokens: Tensor, absent: Tensor | None) -> None:
         """Learn the factors from tokens (n_series, n_places, depth)."""
@@ -293,16 +297,17 @@ class MaskedTransformer(_TokenTransformer):
             present = torch.ones_like(tokens[..., 0], dtype=torch.bool)
             if absent is not None:
                 present = ~absent[::step]
-            self.factors.start(self._vectors(tokens), present, _half_of(tokens))
+            vectors = self._vectors(self._inputs(tokens))
+            self.factors.start(vectors, present, _half_of(tokens))
 
-    def _vectors(self, tokens: Tensor) -> Tensor:
-        """Vectors that the tokens of places stand for: (batch, places, code_dim)."""
+    def _vectors(self, symbols: Tensor) -> Tensor:
+        """Vectors (batch, places, code_dim) of places; that of the mask is 0."""
         codes = self.token_embedding.get_buffer("codes")
         # Level by level, because all at once would take depth times the memory.
-        levels = self._inputs(tokens).unbind(dim=-1)
-        vectors = F.embedding(levels[0], codes)
-        for symbols in levels[1:]:
-            vectors += F.embedding(symbols, codes)
+        coarsest, *finer = symbols.unbind(dim=-1)
+        vectors = F.embedding(coarsest, codes)
+        for level in finer:
+            vectors += F.embedding(level, codes)
         return vectors
 
     def _inputs(self, tokens: Tensor) -> Tensor:
@@ -310,14 +315,6 @@ class MaskedTransformer(_TokenTransformer):
         steps = tokens.new_zeros(tokens.shape[1], 1)
         steps[: self.n_second] = self.depth * self.n_codes
         return self.symbols(tokens) + steps
-
-    def _expected(
-        self, factors: LatentFactors, tokens: Tensor, hidden: Tensor
-    ) -> Tensor:
-        """Embed what is expected of hidden places, (batch, n_places, dim)."""
-        in_half = _half_of(tokens) if self.training else None
-        expected = factors(self._vectors(tokens), ~hidden, in_half)
-        return self.expectation(expected) * hidden.unsqueeze(-1)
 
     def forward(
         self,
@@ -349,7 +346,9 @@ class MaskedTransformer(_TokenTransformer):
         unseen = mask if absent is None else mask | absent
         places = self.embed_places(symbols)
         if self.factors is not None:
-            places = places + self._expected(self.factors, tokens, unseen)
+            in_half = _half_of(tokens) if self.training else None
+            expected = self.factors(self._vectors(symbols), ~unseen, in_half)
+            places = places + self.expectation(expected) * unseen.unsqueeze(-1)
         x = torch.cat([self.embed_classes(classes), places], dim=1)
         x = self.dropout(x + self.position_embedding)
         visible = None

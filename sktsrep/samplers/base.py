@@ -200,9 +200,6 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         )
         if code_dim and hasattr(prior, "set_codes"):
             prior.set_codes(torch.tensor(codebook, dtype=torch.float32))
-        if code_dim and self._n_level_places and hasattr(prior, "set_level_codes"):
-            levels = self.tokenizer_.level_codebook_
-            prior.set_level_codes(torch.tensor(levels, dtype=torch.float32))
         return prior
 
     def _fit_classes(self, y, series):

@@ -246,13 +246,17 @@ class MaskGITSampler(ImputationMixin, TokenSampler):
         n_factors = _N_FACTORS if code_dim else 0
         if self._goes_on:  # older files have none
             n_factors = self._module.made_from.get("n_factors", 0)
-        return MaskedPrior(
+        prior = MaskedPrior(
             schedule=self.schedule,
             code_dim=code_dim,
             n_factors=n_factors,
             n_level_places=self._n_level_places,
             **sizes,
         )
+        if self._n_level_places:
+            levels = self.tokenizer_.level_codebook_
+            prior.set_level_codes(torch.tensor(levels, dtype=torch.float32))
+        return prior
 
     def _generate(self, tokens, unknown, classes, generator):
         *_, (tokens, _) = self._decoding_path(tokens, unknown, classes, generator)
