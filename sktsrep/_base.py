@@ -235,6 +235,7 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
         device,
         *,
         lengths=None,
+        most=None,
         labels=None,
         subcontext=None,
         param_groups=(),
@@ -242,7 +243,8 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
     ):
         """Train a network on this process's device.
 
-        ``lengths`` are those of the series in ``tensors`` where they are unequal.
+        ``lengths`` are those of the series in ``tensors`` where they are unequal, and
+        ``most`` is how many timepoints are trained on at once.
         ``subcontext`` opens scikit-learn's callback context where the training is one
         of several tasks of the fit.
         """
@@ -261,6 +263,7 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
             tensors,
             device=device,
             lengths=None if lengths is None else to_tensor(lengths, tensors[0].device),
+            most=most,
             seed=random_seed(self.random_state),
             n_epochs=n_epochs,
             batch_size=self.batch_size,
@@ -356,7 +359,7 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
 
     def _n_rows(self, length):
         """Series of a length that go through the network at once; None is as usual."""
-        is_usual = length == self._whole_hops_of(self.sample_shape_[-1])
+        is_usual = length == self._whole_hops_of(self._trained_length)
         return None if is_usual else _ROWS_OF_A_LENGTH
 
     # --------------------------------------------------- gaps and unequal lengths
@@ -364,16 +367,21 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
     # A network sees whole numbers of so many timepoints, and at least so many.
     _hop_length = _least_length = 1
 
+    @property
+    def _trained_length(self):
+        """Length that the network is made for, on the last axis of samples."""
+        return self.sample_shape_[-1]
+
     def _whole_hops_of(self, n_timepoints):
         whole = -(-n_timepoints // self._hop_length) * self._hop_length  # rounded up
         return np.maximum(whole, self._least_length)
 
     def _whole_lengths(self, X):
-        """Lengths of series in whole hops; None where all are as long as in ``fit``."""
+        """Lengths of series in whole hops; None where all are of the trained one."""
         if X.ndim == 4:
             return None
         ends = observed_lengths(X)
-        is_usual = (ends == self.sample_shape_[-1]).all()
+        is_usual = (ends == self._trained_length).all()
         return None if is_usual else self._whole_hops_of(ends)
 
     def _bridged(self, X):

@@ -2,7 +2,13 @@
 
 import numpy as np
 
-__all__ = ["held_out_rows", "n_held_out", "windows_overlap"]
+__all__ = [
+    "goes_on",
+    "held_out_rows",
+    "n_held_out",
+    "shift",
+    "windows_overlap",
+]
 
 # Share of series that early stopping looks at.
 _SHARE_TO_STOP = 0.1
@@ -116,18 +122,60 @@ def windows_overlap(X):
     >>> windows_overlap(np.array([[1, 2, 3], [2, 3, 4], [3, 4, 5]]))
     True
     """
+    if len(X) < 2:
+        return False
     first = np.unique(np.linspace(0, len(X) - 2, _N_PAIRS).astype(np.int64))
-    n_overlapping = sum(_begins_with_end(X[i + 1], X[i]) for i in first if i >= 0)
+    n_overlapping = sum(shift(X[i + 1], X[i]) is not None for i in first)
     return n_overlapping > len(first) / 2
 
 
-def _begins_with_end(then, now):
-    """Whether a series goes on after a part that is not constant of the one before."""
-    then, now = (np.reshape(x, (-1, x.shape[-1])) for x in (then, now))
+def shift(then, now):
+    """Find after how many timepoints a series has become the one that follows it.
+
+    Parameters
+    ----------
+    then, now : ndarray of shape (..., n_timepoints)
+        A series and the one before it.
+
+    Returns
+    -------
+    int or None
+        None if no end of the series, but for constant ones, begins the next.
+
+    Examples
+    --------
+    >>> shift(np.array([3, 4, 5, 6]), np.array([1, 2, 3, 4]))
+    2
+    """
+    then, now = _bits(then), _bits(now)
     starts = np.flatnonzero((now == then[:, :1]).all(axis=0))
-    for start in starts[starts > 0]:
-        end = now[:, start:]
-        is_constant = (end == end[:, :1]).all()
-        if not is_constant and np.array_equal(end, then[:, : end.shape[1]]):
-            return True
-    return False
+    for start in starts[starts > 0].tolist():
+        is_constant = (now[:, start:] == now[:, start : start + 1]).all()
+        if not is_constant and goes_on(then, now, start):
+            return start
+    return None
+
+
+def goes_on(then, now, start):
+    """Whether a series begins with what the one before it ends with, from a timepoint.
+
+    Parameters
+    ----------
+    then, now : ndarray of shape (..., n_timepoints)
+        A series and the one before it.
+    start : int
+        Timepoint of the latter.
+
+    Examples
+    --------
+    >>> goes_on(np.array([3, 3, 3]), np.array([1, 3, 3]), 1)
+    True
+    """
+    end = _bits(now)[:, start:]
+    return np.array_equal(end, _bits(then)[:, : end.shape[1]])
+
+
+def _bits(x):
+    """Values of channels as integers, of which those of NaN are equal, too."""
+    x = np.ascontiguousarray(np.reshape(x, (-1, x.shape[-1])))
+    return x.view(f"i{x.dtype.itemsize}")

@@ -1,17 +1,23 @@
 """Distances to the nearest training series, and the vectors that are compared."""
 
 from hashlib import blake2b
+from itertools import pairwise
 
 import numpy as np
+import torch
+from numpy.lib.stride_tricks import sliding_window_view
 
-from sktsrep._gaps import bridge
-from sktsrep._holdout import windows_overlap
+from sktsrep._gaps import bridge, channel_moments
+from sktsrep._holdout import goes_on, shift, windows_overlap
 
 __all__ = [
-    "count_overlapping",
+    "channel_units",
+    "in_units",
     "mean_distances",
     "quiet_deviation",
     "series_keys",
+    "start_times",
+    "windows_between",
     "z_normalized",
 ]
 
@@ -24,6 +30,11 @@ _ROUNDING = 1e-9
 # Squares of larger values overflow.
 _LARGEST = 1e150
 
+# So many windows, and so many of their values, are compared with at most, but no fewer
+# than the training series.
+_MOST_WINDOWS = 20_000
+_MOST_VALUES = 2**24
+
 
 def series_keys(X):
     """Make keys that tell series from others, bit by bit."""
@@ -31,47 +42,101 @@ def series_keys(X):
     return [blake2b(row, digest_size=8).hexdigest() for row in rows]
 
 
-def count_overlapping(X, n_neighbors):
-    """Find how many rows on windows have at most a value in common.
+def start_times(X):
+    """Find when series begin, where they are windows of a recording in order.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, ..., n_timepoints)
-        Series in order.
-    n_neighbors : int
-        So many rows must be left for each, if there are as many.
+        Series.
 
     Returns
     -------
-    int
-        1 if rows are no windows.
+    ndarray of shape (n_samples,), int
+        A window that overlaps the one before begins as much later as it is shifted, any
+        other series where the one before ends.
 
     Examples
     --------
-    >>> count_overlapping(np.arange(40)[:, None] + np.arange(5), n_neighbors=3)
-    4
+    >>> start_times(np.arange(3)[:, None] + np.arange(5))
+    array([0, 1, 2])
+    >>> start_times(np.array([[1, 2, 3], [2, 3, 4], [3, 4, 5], [7, 8, 9]]))
+    array([0, 1, 2, 5])
     """
-    n_rows = 1
-    while len(X) > 2 * n_rows and windows_overlap(X[::n_rows]):
-        n_rows += 1
-    return max(1, min(n_rows, (len(X) + 1 - n_neighbors) // 2))
+    shifts = np.full(len(X), X.shape[-1])
+    shifts[0] = 0
+    if windows_overlap(X):
+        found = [shift(then, now) for now, then in pairwise(X)]
+        usual = int(np.median([n for n in found if n]))
+        for i, n in enumerate(found, start=1):
+            # Constant stretches do not tell how far a window is shifted.
+            if not n and goes_on(X[i], X[i - 1], usual):
+                n = usual
+            shifts[i] = n or shifts[i]
+    return np.cumsum(shifts)
 
 
-def mean_distances(z, memory, own, n_neighbors, n_overlapping):
+def windows_between(X, times):
+    """Add windows that begin between two that overlap.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, ..., n_timepoints)
+        Series.
+    times : ndarray of shape (n_samples,), int
+        When they begin.
+
+    Returns
+    -------
+    X : ndarray of shape (n_windows, ..., n_timepoints)
+        The series and, between them, windows at every timepoint, or at even steps where
+        those were too many.
+    times : ndarray of shape (n_windows,), int
+        When they begin.
+
+    Examples
+    --------
+    >>> X = np.array([[1, 2, 3, 4], [3, 4, 5, 6]])
+    >>> windows_between(X, np.array([0, 2]))
+    (array([[1, 2, 3, 4],
+           [2, 3, 4, 5],
+           [3, 4, 5, 6]]), array([0, 1, 2]))
+    """
+    length = X.shape[-1]
+    gaps = np.diff(times)
+    overlap = gaps < length
+    most = min(_MOST_WINDOWS, _MOST_VALUES // X[0].size)
+    hop = max(1, -(-int(gaps[overlap].sum()) // max(1, most)))
+    windows, begins = [X[:1]], [times[:1]]
+    for i in range(len(gaps)):
+        if overlap[i]:
+            joined = np.concatenate([X[i], X[i + 1][..., length - gaps[i] :]], axis=-1)
+            between = sliding_window_view(joined, length, axis=-1)
+            offsets = np.arange(hop, gaps[i], hop)
+            windows.append(np.moveaxis(between, -2, 0)[offsets])
+            begins.append(times[i] + offsets)
+        windows.append(X[i + 1 : i + 2])
+        begins.append(times[i + 1 : i + 2])
+    return np.concatenate(windows), np.concatenate(begins)
+
+
+def mean_distances(z, when, memory, times, n_neighbors, apart):
     """Compute mean distances to the nearest rows of a memory that do not overlap.
 
     Parameters
     ----------
     z : ndarray of shape (n_samples, n_dims)
         Vectors.
+    when : ndarray of shape (n_samples,)
+        When their series begin; NaN if they are no part of the memory.
     memory : ndarray of shape (n_memory, n_dims)
         Vectors that they are compared to.
-    own : ndarray of shape (n_samples,), int
-        Row of the memory that each vector is, at most ``-n_memory`` if it is none.
+    times : ndarray of shape (n_memory,)
+        When their series begin.
     n_neighbors : int
         Over how many neighbors, or fewer if there are no more.
-    n_overlapping : int
-        Rows of the memory that are closer than this to a vector's own are left out.
+    apart : int
+        Neighbors begin at least so many timepoints earlier or later.
 
     Returns
     -------
@@ -79,24 +144,23 @@ def mean_distances(z, memory, own, n_neighbors, n_overlapping):
 
     Examples
     --------
-    >>> memory = np.array([[0.0], [1.0], [3.0]])
-    >>> mean_distances(memory, memory, np.arange(3), n_neighbors=1, n_overlapping=1)
+    >>> memory, times = np.array([[0.0], [1.0], [3.0]]), np.array([0, 5, 10])
+    >>> mean_distances(memory, times, memory, times, n_neighbors=1, apart=5)
     array([1., 1., 2.])
     """
     # Here, because it would slow down the import of sktsrep.
-    from sklearn.neighbors import NearestNeighbors
+    from sklearn.metrics import euclidean_distances
 
-    n_nearest = min(n_neighbors + 2 * n_overlapping, len(memory))
-    search = NearestNeighbors(algorithm="brute").fit(memory)
-    nearest = search.kneighbors(z, n_nearest, return_distance=False)
-    overlaps = np.abs(nearest - own[:, None]) < n_overlapping
+    squares = euclidean_distances(z, memory, squared=True)
+    overlaps = np.abs(when[:, None] - times) < apart
+    squares[overlaps] = np.inf
     # One more than needed, because matrix products, which round by the number of
     # rows, have put them in order.
-    first = np.argsort(overlaps, axis=1, kind="stable")[:, : n_neighbors + 1]
-    candidates = np.take_along_axis(nearest, first, axis=1)
-    distances = [_distance(z, memory[rows]) for rows in candidates.T]
-    distances = np.stack(distances, axis=1)  # (samples, candidates)
-    distances[np.take_along_axis(overlaps, first, axis=1)] = np.inf
+    n_nearest = min(n_neighbors + 1, len(memory))
+    nearest = np.argpartition(squares, n_nearest - 1, axis=1)[:, :n_nearest]
+    distances = [_distance(z, memory[rows]) for rows in nearest.T]
+    distances = np.stack(distances, axis=1)  # (samples, nearest)
+    distances[np.take_along_axis(overlaps, nearest, axis=1)] = np.inf
     distances = np.sort(distances, axis=1)[:, :n_neighbors]
     is_neighbor = np.isfinite(distances)
     total = np.where(is_neighbor, distances, 0).sum(axis=1)
@@ -158,11 +222,59 @@ def z_normalized(X, least):
     return (centered / np.maximum(deviation, least)).reshape(len(X), -1)
 
 
+def channel_units(X):
+    """Find mean and deviation of every channel over all training series.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, ..., n_timepoints)
+        Training series; NaN means missing.
+
+    Returns
+    -------
+    mean, deviation : ndarray of shape (n_channels, 1)
+
+    Examples
+    --------
+    >>> channel_units(np.array([[2.0, 4.0], [6.0, 8.0]]))
+    (array([[5.]]), array([[2.23606798]]))
+    """
+    series = bridge(_contiguous(X)).reshape(len(X), -1, X.shape[-1])
+    mean, deviation = channel_moments(torch.from_numpy(series))
+    return mean.numpy(), deviation.numpy()
+
+
+def in_units(X, mean, deviation):
+    """Give every channel mean 0 and deviation 1 over all training series.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, ..., n_timepoints)
+        Series. Straight lines bridge NaN, and the last value is held after the end.
+    mean, deviation : ndarray of shape (n_channels, 1)
+        Of the training series.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_values)
+
+    Examples
+    --------
+    >>> in_units(np.array([[2.0, 4.0]]), np.array([[3.0]]), np.array([[0.5]]))
+    array([[-2.,  2.]])
+    """
+    series = _contiguous(X).reshape(len(X), -1, X.shape[-1])
+    return bridge((series - mean) / deviation, level=0.0).reshape(len(X), -1)
+
+
 def _moments(X):
     """Series without their mean, their mean, and their deviation."""
-    # One order of values in memory: another would give sums other bits.
-    series = np.ascontiguousarray(X, dtype=float).clip(-_LARGEST, _LARGEST)
-    series = bridge(series, level=0.0)
+    series = bridge(_contiguous(X), level=0.0)
     mean = series.mean(axis=-1, keepdims=True)
     centered = series - mean
     return centered, mean, np.sqrt(np.square(centered).mean(axis=-1, keepdims=True))
+
+
+def _contiguous(X):
+    """Series in one order of values in memory: another would give sums other bits."""
+    return np.ascontiguousarray(X, dtype=float).clip(-_LARGEST, _LARGEST)

@@ -34,6 +34,10 @@ _KEPT_SPREAD = 0.02
 _MOST_PLACES = 32
 _LEAST_STRETCH = 4
 
+# With crop_length="auto", longer series are trained on in crops of so many timepoints.
+_CROPPED_FROM = 4096
+_CROP_LENGTH = 2048
+
 # Series share mean and deviation if these differ by less than this share of the
 # deviation; files with few digits differ by 1e-4.
 _SHARED = 1e-2
@@ -48,12 +52,19 @@ class SpectralEstimator(
     back, so that the same series gives the same bits either way.
     """
 
+    crop_length = None  # of those that cannot crop
+
     _parameter_constraints = {
         "n_fft": [Interval(Integral, 2, None, closed="left"), StrOptions({"auto"})],
         "hop_length": [Interval(Integral, 1, None, closed="left"), None],
         "max_tokens": [
             Interval(Integral, 1, None, closed="left"),
             StrOptions({"auto"}),
+        ],
+        "crop_length": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+            None,
         ],
         "hidden_dim": [Interval(Integral, 1, None, closed="left")],
         "n_blocks": [Interval(Integral, 1, None, closed="left")],
@@ -110,14 +121,39 @@ class SpectralEstimator(
         tags.transformer_tags.preserves_dtype = ["float64", "float32", "float16"]
         return tags
 
-    def _resolve_frames(self, sample_shape):
+    def _resolve_frames(self):
         """Window and hop; spectrograms have the window that their bins tell."""
-        n_fft = self.n_fft
+        n_fft, sample_shape = self.n_fft, self.sample_shape_
         if len(sample_shape) == 3 and (
             n_fft == "auto" or n_fft // 2 + 1 != sample_shape[1]
         ):
             n_fft = 2 * (sample_shape[1] - 1)  # as the STFTTransformer upstream has it
-        return resolve_frames(n_fft, self.hop_length, sample_shape[-1])
+        return resolve_frames(n_fft, self.hop_length, self._trained_length)
+
+    @learned_once
+    def _fit_crop(self):
+        """Learn how many timepoints are trained on at once; None is whole samples."""
+        self._cropped_to = None
+        *others, length = self.sample_shape_
+        crop_length = self.crop_length
+        if crop_length is None or (crop_length == "auto" and len(others) == 2):
+            return
+        if len(others) == 2:
+            raise ValueError(
+                "crop_length needs series, got spectrograms instead: use "
+                "crop_length=None."
+            )
+        if crop_length == "auto":
+            crop_length = _CROP_LENGTH if length > _CROPPED_FROM else length
+        self._cropped_to = crop_length if crop_length < length else None
+
+    @property
+    def _crop_length(self):
+        return getattr(self, "_cropped_to", None)  # older files have none
+
+    @property
+    def _trained_length(self):
+        return self._crop_length or self.sample_shape_[-1]
 
     @property
     def _hop_length(self):
@@ -125,9 +161,18 @@ class SpectralEstimator(
 
     @property
     def _n_timepoints(self):
-        """Length of the series of ``fit``; that of whole hops from spectrograms."""
-        *others, length = self.sample_shape_
-        return length if len(others) < 2 else (length - 1) * self._hop_length
+        """Length that the network is made for; that of whole hops from spectrograms."""
+        length = self._trained_length
+        if len(self.sample_shape_) < 3:
+            return length
+        return (length - 1) * self._hop_length
+
+    @property
+    def _most(self):
+        """Timepoints that are trained on at once; None for whole series."""
+        if self._crop_length is None:
+            return None
+        return int(self._whole_hops_of(self._crop_length))
 
     @property
     def _max_places(self):
@@ -193,7 +238,8 @@ class SpectralEstimator(
                 "use STFTTransformer(output='real_imag', flatten=False)."
             )
         device = resolve_device(self.device)
-        self._frames = self._resolve_frames(X.shape[1:])
+        self._fit_crop()
+        self._frames = self._resolve_frames()
         self._dtype = X.dtype.name
         lengths = self._whole_lengths(X)
         X = X if X.ndim == 4 else bridge(X)
@@ -206,7 +252,7 @@ class SpectralEstimator(
         make_encoder = functools.partial(
             SpectralEncoder,
             n_channels=series.shape[1],
-            n_timepoints=series.shape[2],
+            n_timepoints=self._most or series.shape[2],
             n_fft=self._frames[0],
             hop_length=self._frames[1],
             max_tokens=self._max_places,

@@ -18,10 +18,13 @@ from sktsrep._device import random_seed
 from sktsrep._fit import fitted_copy, training_fit
 from sktsrep._holdout import held_out_rows, n_held_out
 from sktsrep._neighbors import (
-    count_overlapping,
+    channel_units,
+    in_units,
     mean_distances,
     quiet_deviation,
     series_keys,
+    start_times,
+    windows_between,
     z_normalized,
 )
 from sktsrep._validation import check_n_axes, validate_series
@@ -40,11 +43,12 @@ _RARE = 0.01
 # errors are large by chance, anomalies last.
 _NEARBY = 1 / 16
 
-# Series that are compared with training series at once.
+# Series are compared with training series in batches with at most so many distances.
 _SERIES_AT_ONCE = 256
+_DISTANCES_AT_ONCE = 2**24
 
 # Those that are distances compare with the training series, and are one per series.
-_DISTANCES = ("neighbors", "shape")
+_DISTANCES = ("neighbors", "shape", "values")
 _COMPONENTS = ("reconstruction", "likelihood", *_DISTANCES)
 
 
@@ -53,11 +57,11 @@ class AnomalyDetector(
 ):
     """Outlier detector of series and of their timepoints.
 
-    Up to four components tell how unusual a series is: how badly it is reconstructed,
+    Up to five components tell how unusual a series is: how badly it is reconstructed,
     how improbable its tokens are, how far its embedding is from those of training
-    series [1]_ [2]_, and how far its shape is from theirs [3]_. Each one is turned into
-    a log probability that training series are as unusual. The score is the mean of
-    these.
+    series [1]_ [2]_, how far its shape is from theirs [3]_, and how far its values are.
+    Each one is turned into a log probability that training series are as unusual. The
+    score is the mean of these.
 
     Parameters
     ----------
@@ -67,8 +71,8 @@ class AnomalyDetector(
         sampler with a tokenizer, or any other that transforms series into features. It
         is cloned and fitted. A fitted one in a :class:`~sklearn.frozen.FrozenEstimator`
         is used as it is.
-    scores : {"auto", "reconstruction", "likelihood", "neighbors", "shape"} or list of \
-            those, default="auto"
+    scores : {"auto", "reconstruction", "likelihood", "neighbors", "shape", "values"} \
+            or list of those, default="auto"
         Components.
 
         - "reconstruction": squared error, from tokenizers and VAEs;
@@ -78,11 +82,13 @@ class AnomalyDetector(
           of the training series;
         - "shape": the same for the series themselves. Every channel has mean 0 and
           deviation 1 within a series, so level and size do not count. It needs nothing
-          of the estimator.
+          of the estimator;
+        - "values": the same where every channel has mean 0 and deviation 1 over all
+          training series, so level and size count.
 
-        "auto" is "shape" and all that the estimator offers.
+        "auto" is "shape", "values" and all that the estimator offers.
     n_neighbors : int, default=3
-        How many neighbors, for "neighbors" and "shape".
+        How many neighbors, for "neighbors", "shape" and "values".
     metric : {"cosine", "euclidean"}, default="cosine"
         Distance of standardized embeddings. "cosine" compares their directions; a few
         features, such as a VAE's, need "euclidean".
@@ -128,7 +134,9 @@ class AnomalyDetector(
 
     A series that ``fit`` saw has no neighbors among itself and the windows of a
     recording that overlap it, so training series can be scored, too. Windows are told
-    by their order: each one begins with what the one before ends with.
+    by their order: each one begins with what the one before ends with. "shape" and
+    "values" also compare with windows that begin between these, at every timepoint
+    where there are no more than 20,000.
 
     For "shape", a channel whose deviation is less than a tenth of the mean deviation
     within training series is divided by this tenth, so that noise in quiet series does
@@ -267,6 +275,7 @@ class AnomalyDetector(
             "likelihood": autoencoder is not self.estimator_,
             "neighbors": hasattr(autoencoder, "transform"),
             "shape": True,
+            "values": True,
         }
         offered = [name for name in _COMPONENTS if offered[name]]
         scores = self.scores
@@ -291,11 +300,22 @@ class AnomalyDetector(
             self._fit_embedder(X)
         if "shape" in self.scores_:
             self._least_deviation = quiet_deviation(X)
+        if "values" in self.scores_:
+            self._units = channel_units(X)
         names = [name for name in self.scores_ if name in _DISTANCES]
-        self._memory = {name: self._vectors(name, X) for name in names}
-        if names:
-            self._rows = {key: row for row, key in enumerate(series_keys(X))}
-            self._n_overlapping = count_overlapping(X, self.n_neighbors)
+        if not names:
+            return
+        times = start_times(X)
+        self._begins = dict(zip(series_keys(X), times, strict=True))
+        # A few windows in the middle of a short recording overlap with all others.
+        self._apart = max(1, min(X.shape[-1] - 1, times[-1] // 2))
+        compared = {"neighbors": (X, times)}
+        if {"shape", "values"} & {*names}:
+            compared["shape"] = compared["values"] = windows_between(X, times)
+        self._memory = {}
+        for name in names:
+            series, times = compared[name]
+            self._memory[name] = self._vectors(name, series), times
 
     def _fit_embedder(self, X):
         """Learn how to standardize embeddings."""
@@ -349,22 +369,26 @@ class AnomalyDetector(
         """Vectors whose distances make up a component."""
         if name == "shape":
             return z_normalized(X, self._least_deviation)
+        if name == "values":
+            return in_units(X, *self._units)
         return self._embed(X)
 
     def _distances(self, name, X):
         """Mean distance to the nearest training series but those that overlap."""
-        memory = self._memory[name]
-        own = [self._rows.get(key, -len(memory)) for key in series_keys(X)]
+        memory, times = self._memory[name]
+        begins = [self._begins.get(key, np.nan) for key in series_keys(X)]
+        size = max(1, min(_SERIES_AT_ONCE, _DISTANCES_AT_ONCE // len(memory)))
         return np.concatenate(
             [
                 mean_distances(
                     self._vectors(name, X[rows]),
+                    np.array(begins[rows]),
                     memory,
-                    np.array(own[rows]),
+                    times,
                     self.n_neighbors,
-                    self._n_overlapping,
+                    self._apart,
                 )
-                for rows in gen_batches(len(X), _SERIES_AT_ONCE)
+                for rows in gen_batches(len(X), size)
             ]
         )
 

@@ -52,6 +52,11 @@ class SSLEncoder(SpectralEstimator):
         The encoder halves the frames until no more than this many places are left.
         More of them reconstruct better and make sequences that are harder to generate.
         "auto" is one per four timepoints, and at most 32.
+    crop_length : int, "auto" or None, default="auto"
+        Longer series are trained on in random crops of so many timepoints, for which
+        window, stages and ``max_tokens`` are made; other methods take whole series, in
+        more places. "auto" is 2048 for series of more than 4096 timepoints. None trains
+        on whole series, whatever the memory.
     hidden_dim : int, default=64
         Channels of the convolutions.
     n_blocks : int, default=2
@@ -160,6 +165,7 @@ class SSLEncoder(SpectralEstimator):
         n_fft="auto",
         hop_length=None,
         max_tokens=32,
+        crop_length="auto",
         hidden_dim=64,
         n_blocks=2,
         max_epochs="auto",
@@ -202,6 +208,7 @@ class SSLEncoder(SpectralEstimator):
         self.level = level
         self.augmentations = augmentations
         self.latent_dim = latent_dim
+        self.crop_length = crop_length
 
     @training_fit
     def fit(self, X, y=None):
@@ -233,7 +240,8 @@ class SSLEncoder(SpectralEstimator):
             objective=objective,
             augmentations=augmentations,
         )
-        self._train(make_network, [series], X, lengths=self._whole_lengths(X))
+        lengths = self._whole_lengths(X)
+        self._train(make_network, [series], X, lengths=lengths, most=self._most)
         self._warn_if_collapsed()
         return self
 

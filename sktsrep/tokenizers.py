@@ -96,6 +96,11 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         The encoder halves the frames until no more than this many places are left.
         More of them reconstruct better and make sequences that are harder to generate.
         "auto" is one per four timepoints, and at most 32.
+    crop_length : int, "auto" or None, default="auto"
+        Longer series are trained on in random crops of so many timepoints, for which
+        window, stages and ``max_tokens`` are made; other methods take whole series, in
+        more places. "auto" is 2048 for series of more than 4096 timepoints. None trains
+        on whole series, whatever the memory.
     hidden_dim : int, default=64
         Channels of the convolutions.
     n_blocks : int, default=2
@@ -227,6 +232,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         n_fft="auto",
         hop_length=None,
         max_tokens="auto",
+        crop_length="auto",
         hidden_dim=64,
         n_blocks=2,
         max_epochs="auto",
@@ -273,6 +279,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         self.ssl_weight = ssl_weight
         self.augmented_weight = augmented_weight
         self.shift_probability = shift_probability
+        self.crop_length = crop_length
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -318,12 +325,13 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
             shift_probability=self.shift_probability,
             detailed=self._is_detailed,
         )
-        self._train(make_network, [series], X, lengths=lengths)
+        self._train(make_network, [series], X, lengths=lengths, most=self._most)
         self._warn_if_collapsed()
         self._warn_if_overfitted()
         module = self._module
         self.codebook_ = module.quantizer.codebook.detach().cpu().numpy().copy()
-        n_places = module.encoder.sizes[-1] + self._windows.has_levels
+        n_places = module.encoder.sizes_of(self._usual_length)[-1]
+        n_places += self._windows.has_levels
         self.token_shape_ = (n_places, module.quantizer.depth)
         return self
 
@@ -405,7 +413,9 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
     @property
     def _usual_length(self):
         """Length that the network sees of series that are as long as in ``fit``."""
-        return self._module.encoder.n_timepoints
+        if self._crop_length is None:
+            return self._module.encoder.n_timepoints
+        return int(self._whole_hops_of(self.sample_shape_[-1]))
 
     def count_tokens(self, n_timepoints):
         """Count the tokens of a series of a length.
@@ -531,7 +541,8 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         """
         check_is_fitted(self)
         n_codes = len(self.codebook_)
-        if lengths is None and (np.asarray(tokens) != -1).all():
+        is_usual = self._crop_length is None and lengths is None
+        if is_usual and (np.asarray(tokens) != -1).all():
             tokens = validate_tokens(tokens, self._n_tokens, n_codes)
             decode = functools.partial(self._decode, length=self._usual_length)
             return self._restore(self._apply_in_chunks(decode, tokens))

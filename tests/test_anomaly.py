@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.stats import zscore
 from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier
@@ -16,6 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sktsrep import STFTTransformer, Windows
 from sktsrep._gaps import bridge, shares_of_time
+from sktsrep._neighbors import start_times, windows_between
 from sktsrep.anomaly import AnomalyDetector, _mean_nearby, _TailProbability
 from sktsrep.quantizers import EMACodebook, ResidualVQ
 from tests.estimators import (
@@ -38,7 +40,7 @@ def recording(n_timepoints=2200, seed=0):
 
 
 def windows(x, step):
-    return np.lib.stride_tricks.sliding_window_view(x, LENGTH)[::step].copy()
+    return sliding_window_view(x, LENGTH)[::step].copy()
 
 
 def spike(x):
@@ -192,7 +194,7 @@ def fitted(sampler):
 
 
 @pytest.mark.parametrize(
-    "name", ["reconstruction", "likelihood", "neighbors", "shape", "auto"]
+    "name", ["reconstruction", "likelihood", "neighbors", "shape", "values", "auto"]
 )
 @pytest.mark.parametrize("fault", [spike, flat, faster])
 def test_faults_lower_the_score_at_their_place(fitted, sampler, name, fault):
@@ -204,7 +206,7 @@ def test_faults_lower_the_score_at_their_place(fitted, sampler, name, fault):
         fault(x)
     lowered = detector.score_samples(faulty) - detector.score_samples(X)
     assert np.median(lowered) < -1
-    if name not in ("neighbors", "shape"):
+    if name not in ("neighbors", "shape", "values"):
         before, after = map(detector.score_timepoints, (X, faulty))
         lowered = (after - before).mean(axis=0)
         assert lowered[18:46].mean() < lowered.mean() < 0
@@ -221,7 +223,7 @@ def test_most_series_are_usual_and_faults_are_not(fitted):
 
 def test_components_that_are_off_do_not_matter(sampler):
     X = windows(recording(), 8)
-    names = ("reconstruction", "likelihood", "neighbors", "shape")
+    names = ("reconstruction", "likelihood", "neighbors", "shape", "values")
     alone = []
     for name in names:
         detector = AnomalyDetector(FrozenEstimator(sampler), scores=[name]).fit(X)
@@ -239,18 +241,18 @@ def test_components_that_are_off_do_not_matter(sampler):
 
 
 OFFERED = {
-    "tokenizer": (tiny_tokenizer, ("reconstruction", "neighbors", "shape")),
+    "tokenizer": (tiny_tokenizer, ("reconstruction", "neighbors", "shape", "values")),
     "tokens": (
         lambda: tiny_tokenizer(output="tokens"),
-        ("reconstruction", "neighbors", "shape"),
+        ("reconstruction", "neighbors", "shape", "values"),
     ),
-    "VAE": (tiny_vae, ("reconstruction", "neighbors", "shape")),
-    "encoder": (tiny_encoder, ("neighbors", "shape")),
-    "PCA": (lambda: PCA(3), ("neighbors", "shape")),
-    "classifier": (lambda: DummyClassifier(), ("shape",)),
+    "VAE": (tiny_vae, ("reconstruction", "neighbors", "shape", "values")),
+    "encoder": (tiny_encoder, ("neighbors", "shape", "values")),
+    "PCA": (lambda: PCA(3), ("neighbors", "shape", "values")),
+    "classifier": (lambda: DummyClassifier(), ("shape", "values")),
     "autoregressive": (
         lambda: tiny_autoregressive(tiny_tokenizer()),
-        ("reconstruction", "likelihood", "neighbors", "shape"),
+        ("reconstruction", "likelihood", "neighbors", "shape", "values"),
     ),
 }
 
@@ -270,37 +272,76 @@ def test_components_are_what_the_estimator_offers(case):
                 AnomalyDetector(frozen, scores=scores).fit(X)
 
 
-def distances_by_hand(Z):
+def distances_by_hand(Z, memory, step):
     """Mean distance to two windows that do not overlap, of windows in order."""
-    gaps = np.linalg.norm(Z[:, None] - Z, axis=2)
-    rows = np.arange(len(Z))
-    gaps[np.abs(rows[:, None] - rows) < 4] = np.inf
+    gaps = np.linalg.norm(Z[:, None] - memory, axis=2)
+    begins = step * np.arange(len(Z))
+    others = np.linspace(0, begins[-1], len(memory))
+    gaps[np.abs(begins[:, None] - others) < LENGTH - 1] = np.inf
     return np.sort(gaps, axis=1)[:, :2].mean(axis=1)
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 def test_distances_to_the_nearest_others_by_hand(metric):
-    X = windows(recording(400), 16)
+    x = recording(400)
+    X, everywhere = windows(x, 16), windows(x, 1)  # 22 and 337, from 0 to 336
     frozen = FrozenEstimator(PCA(5).fit(X))
     detector = AnomalyDetector(frozen, n_neighbors=2, metric=metric).fit(X)
-    assert detector._n_overlapping == LENGTH // 16
     Z = PCA(5).fit_transform(X)
     Z = Z / Z.std(axis=0)
     if metric == "cosine":
         Z = Z / np.linalg.norm(Z, axis=1, keepdims=True)
-    shape = zscore(X, axis=1)
-    for name, vectors in (("neighbors", Z), ("shape", shape)):
-        expected = distances_by_hand(vectors)
+    vectors = {
+        "neighbors": (Z, Z),
+        "shape": (zscore(X, axis=1), zscore(everywhere, axis=1)),
+        "values": (X / X.std(), everywhere / X.std()),
+    }
+    for name, (of_windows, memory) in vectors.items():
+        expected = distances_by_hand(of_windows, memory, 16)
         np.testing.assert_allclose(detector._distances(name, X), expected)
         # What fit has not seen may be compared to all.
         new = detector._distances(name, X + 1e-9)
-        assert (new < 0.6 * expected).all()  # one of two is next to nothing
+        assert (new < expected).all()
+        if name == "neighbors":
+            assert (new < 0.6 * expected).all()  # one of two is next to nothing
+        else:
+            beside = np.linalg.norm(memory[1:] - memory[:-1], axis=1).max()
+            assert (new < beside).all()
+
+
+def test_windows_begin_where_recordings_put_them():
+    recordings = [recording(400), np.zeros(84), recording(350, seed=1)]
+    recordings[0][100:200] = 7  # constant stretches do not tell a shift
+    recordings[2][60:63] = np.nan
+    cut = Windows(LENGTH, step=20).fit(recordings)
+    X, index = cut.transform(recordings), cut.window_index(recordings)
+    times = start_times(X)
+    for number, rows in index.groupby("recording"):
+        since = times[rows.index] - times[rows.index[0]]
+        np.testing.assert_array_equal(since, rows["start"])
+        if number:  # begins where the one before ends
+            assert times[rows.index[0]] == times[rows.index[0] - 1] + LENGTH
+    every, _ = windows_between(X, times)
+    expected = [sliding_window_view(x, LENGTH) for x in recordings]
+    np.testing.assert_array_equal(every, np.concatenate(expected))
+
+
+@given(st.integers(1, 30), st.integers(1, 7))
+def test_windows_between_are_those_of_the_recording(n_windows, step):
+    x = np.random.default_rng(0).normal(size=(2, 9 + step * (n_windows - 1)))
+    every = sliding_window_view(x, 9, axis=1).swapaxes(0, 1)
+    X = every[::step]
+    times = start_times(X)
+    np.testing.assert_array_equal(times, step * np.arange(n_windows))
+    between, when = windows_between(X, times)
+    np.testing.assert_array_equal(between, every)
+    np.testing.assert_array_equal(when, np.arange(len(every)))
 
 
 def test_windows_without_order_overlap_with_themselves_only():
     X, _ = waves()
     detector = AnomalyDetector(FrozenEstimator(PCA(5).fit(X))).fit(X)
-    assert detector._n_overlapping == 1
+    np.testing.assert_array_equal(start_times(X), X.shape[1] * np.arange(len(X)))
     for name in detector.scores_:
         assert (detector._distances(name, X) > 0).all()
 
@@ -318,7 +359,7 @@ def test_level_and_size_are_no_shape(sampler):
     X = windows(recording(), 8)
     new = windows(recording(600, seed=2), 16)
     moved = [new + 5, 3 * new]
-    for name in ("reconstruction", "likelihood", "neighbors", "shape"):
+    for name in ("reconstruction", "likelihood", "neighbors", "shape", "values"):
         detector = AnomalyDetector(FrozenEstimator(sampler), scores=name).fit(X)
         lowered = [
             detector.score_samples(x) - detector.score_samples(new) for x in moved

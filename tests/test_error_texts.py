@@ -388,8 +388,8 @@ PARAMETERS = [
     ),
     (
         lambda: AnomalyDetector(tiny_tokenizer(**UNTRAINED), scores=["magic"]).fit(X),
-        "scores must be 'auto' or some of ['reconstruction', 'neighbors', 'shape'], "
-        "which is what SSLVQTokenizer offers, got ['magic'] instead.",
+        "scores must be 'auto' or some of ['reconstruction', 'neighbors', 'shape', "
+        "'values'], which is what SSLVQTokenizer offers, got ['magic'] instead.",
     ),
     (
         lambda: PretrainedEncoder(scales=()).fit(X),

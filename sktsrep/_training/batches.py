@@ -62,26 +62,31 @@ class DeviceBatches:
 
     def _cut(self, series, lengths):
         """Cut series to their median length; shorter ones end with their last value."""
-        length = lengths.median()
+        length = self.dataset.at_most(lengths.median())
         room = (lengths - length).clamp(min=0)
         share = torch.rand(len(room), device=room.device) if self.shuffle else 0.0
         start = (share * (room + 1)).long().clamp(max=room)
-        times = start.unsqueeze(1) + torch.arange(length, device=room.device)
-        times = times.unsqueeze(1).expand(-1, series.shape[1], -1)
-        return series.gather(2, times)
+        return _cropped(series, start, length)
+
+
+def _cropped(series, start, length):
+    """Parts of a length, which begin where each series is told to."""
+    times = start.unsqueeze(1) + torch.arange(length, device=start.device)
+    return series.gather(2, times.unsqueeze(1).expand(-1, series.shape[1], -1))
 
 
 class Rows(Dataset):
     """Some rows of tensors, whose series may have unequal lengths.
 
     The tensors are those of all rows: selecting would copy what may be large. They may
-    lie on the host where ``device`` is a GPU.
+    lie on the host where ``device`` is a GPU. Series longer than ``most`` are cropped.
     """
 
-    def __init__(self, *tensors, lengths=None, rows=None, device=None):
+    def __init__(self, *tensors, lengths=None, most=None, rows=None, device=None):
         first = tensors[0]
         self.tensors = tensors
         self.lengths = lengths
+        self.most = most
         self.device = device or first.device
         self.rows = torch.arange(len(first), device=first.device)
         self.rows = self.rows if rows is None else rows
@@ -94,9 +99,14 @@ class Rows(Dataset):
         return Rows(
             *self.tensors,
             lengths=self.lengths,
+            most=self.most,
             rows=self.rows[chosen],
             device=self.device,
         )
+
+    def at_most(self, length):
+        """Length of a crop of series of a length."""
+        return length if self.most is None else min(int(length), self.most)
 
     def on_device(self, x):
         """Send selected rows to the device, without waiting for it."""
@@ -107,9 +117,15 @@ class Rows(Dataset):
     def typical(self):
         """Series of one length: of unequal ones the longer half, cut.
 
-        They are all, or many that are evenly spaced.
+        They are all, or many that are evenly spaced. Crops are spread over the series.
         """
         step = math.ceil(len(self) / _MOST_TYPICAL)
         rows = self.rows[::step]
         lengths = None if self.lengths is None else self.lengths[rows]
-        return self.on_device(longer_half(self.tensors[0][rows], lengths))
+        series = longer_half(self.tensors[0][rows], lengths)
+        if self.most is not None:
+            length = self.at_most(series.shape[2])
+            room = series.shape[2] - length
+            start = torch.linspace(0, room, len(series), device=series.device).long()
+            series = _cropped(series, start, length)
+        return self.on_device(series)

@@ -62,6 +62,7 @@ def train(
     *,
     device,
     lengths=None,
+    most=None,
     seed,
     n_epochs,
     batch_size,
@@ -93,6 +94,9 @@ def train(
     lengths : Tensor of shape (n_samples,), int, default=None
         Lengths of the series, which are the first tensor, where they are unequal. After
         its end a series has its last value.
+    most : int, default=None
+        Longer series are trained on in random crops of so many timepoints, which needs
+        lengths.
     seed : int
         Decides weights, batches, augmentations and dropout.
     n_epochs, batch_size : int
@@ -139,7 +143,7 @@ def train(
         the trained one.
     """
     with isolated_random_state(seed, device):
-        rows = Rows(*tensors, lengths=lengths, device=device)
+        rows = Rows(*tensors, lengths=lengths, most=most, device=device)
         training, validation = _split(rows, held_out)
         n_steps = n_epochs * math.ceil(len(training) / batch_size)
         network = make_network()
