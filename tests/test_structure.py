@@ -46,6 +46,7 @@ MAY_IMPORT = {
     "_storage": set(),
     "_gaps": {"_device", "_storage", "functional"},
     "_texture": {"_gaps"},
+    "_limits": {"_storage"},
     "_holdout": set(),
     "_checkpoint": {"_files", "_ranks"},
     "_training": {"_device", "_gaps", "_plain", "_ranks", "_warnings", "nn"},
@@ -97,7 +98,16 @@ MAY_IMPORT = {
     | {"_base", "_device", "_spectral", "_storage", "_training", "encoders"},
     "fcn": ESTIMATOR | {"_base", "_device", "_gaps", "_storage"},
     "samplers": ESTIMATOR
-    | {"_base", "_device", "_gaps", "_inputs", "_texture", "functional", "imputation"},
+    | {
+        "_base",
+        "_device",
+        "_gaps",
+        "_inputs",
+        "_limits",
+        "_texture",
+        "functional",
+        "imputation",
+    },
     "_neighbors": {"_gaps", "_holdout"},
     "_calibration": set(),
     "anomaly": {

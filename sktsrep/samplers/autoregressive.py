@@ -46,7 +46,7 @@ class AutoregressiveSampler(TokenSampler):
     texture : bool, default=True
         Whether samples get noise of half the power, by frequency, that they steadily
         lack beside series of ``fit``. Decoded series are means, so they are too smooth.
-        Without it, every sample is what its tokens decode to.
+        Without it, every sample is what its tokens decode to, within the limits.
     hidden_dim : int, default=128
         Width of the transformer; a multiple of ``n_heads``.
     n_layers : int, default=3
@@ -136,7 +136,8 @@ class AutoregressiveSampler(TokenSampler):
     Notes
     -----
     Keys and values of earlier tokens are kept while a series is drawn, so that a token
-    costs one pass of a single place.
+    costs one pass of a single place. Samples keep the limits of channels, as those of
+    :class:`MaskGITSampler`.
 
     References
     ----------

@@ -21,6 +21,7 @@ from sktsrep._gaps import (
     shares_of_time,
     to_length,
 )
+from sktsrep._limits import find_limits, keep_limits
 from sktsrep._texture import add_texture, find_texture
 from sktsrep._validation import (
     check_known,
@@ -172,6 +173,7 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
             labels=classes if len(self.classes_) else None,
             subcontext=functools.partial(context.subcontext, "prior"),
         )
+        self._fit_limits(series)
         self._fit_texture(series)
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes={})
         return self
@@ -266,6 +268,11 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         if self.tokenizer_ is not None and series.ndim < 4:
             self.imputer_ = GaussianImputer().fit(series)
 
+    def _fit_limits(self, series):
+        """Learn what no value goes beyond; None without series."""
+        has_series = self.tokenizer_ is not None and series.ndim < 4
+        self._limits = find_limits(series) if has_series else None
+
     def _fit_texture(self, series):
         """Learn the noise that samples lack; None without series."""
         self.texture_ = None
@@ -347,11 +354,18 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         else:
             series = self.tokenizer_.decode(tokens, lengths)
             series = pad_ends(series, self.sample_shape_[-1])
-        texture = getattr(self, "texture_", None)  # older files have none
-        if texture is None:
-            return series
-        random_state = self.random_state if random_state is None else random_state
-        return add_texture(series, texture, random_seed(random_state))
+        return self._finish(series, random_state)
+
+    def _finish(self, series, random_state):
+        """Give decoded series texture, and bring them back within limits."""
+        # Older files have neither.
+        texture, limits = (
+            getattr(self, name, None) for name in ("texture_", "_limits")
+        )
+        if texture is not None:
+            random_state = self.random_state if random_state is None else random_state
+            series = add_texture(series, texture, random_seed(random_state))
+        return series if limits is None else keep_limits(series, limits)
 
     def sample_batches(self, n_samples, batch_size=1024, *, y=None, random_state=None):
         """Draw new series, a part at a time.

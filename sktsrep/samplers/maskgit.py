@@ -57,7 +57,7 @@ class MaskGITSampler(ImputationMixin, TokenSampler):
     texture : bool, default=True
         Whether samples get noise of half the power, by frequency, that they steadily
         lack beside series of ``fit``. Decoded series are means, so they are too smooth.
-        Without it, every sample is what its tokens decode to.
+        Without it, every sample is what its tokens decode to, within the limits.
     hidden_dim : int, default=128
         Width of the transformer; a multiple of ``n_heads``.
     n_layers : int, default=3
@@ -150,6 +150,9 @@ class MaskGITSampler(ImputationMixin, TokenSampler):
     its own mask ratio. Tokens that are known are never masked again. With a tokenizer,
     the transformer is told what visible places let expect of masked ones by a Gaussian
     of latent maps with 40 factors [3]_.
+
+    Samples keep the linear limits of one or two channels that all timepoints of series
+    in ``fit`` keep, and some reach: no rain below 0, no highest price below the lowest.
 
     References
     ----------
