@@ -77,6 +77,9 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
     # Whether series may have missing values and unequal lengths.
     _takes_gaps = False
 
+    # With max_epochs="auto", a training makes no more passes over the data.
+    _most_passes = math.inf
+
     _parameter_constraints = {
         "max_epochs": [
             Interval(Integral, 0, None, closed="left"),
@@ -251,7 +254,9 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
         rng = np.random.RandomState(random_seed(self.random_state))
         held_out = held_out_rows(X, self._n_validation(len(X)), rng, labels)
         n_batches = math.ceil((len(X) - len(held_out)) / self.batch_size)
-        n_epochs = resolve_epochs(self.max_epochs, self._auto_steps, n_batches)
+        n_epochs = resolve_epochs(
+            self.max_epochs, self._auto_steps, n_batches, self._most_passes
+        )
         open_context = subcontext or self._init_callback_context
         context = open_context(max_subtasks=n_epochs)
         context.call_on_fit_task_begin(estimator=self)

@@ -28,7 +28,7 @@ _AUTO_PASSES = 14
 _AUTO_MOST = 2.5
 
 
-def resolve_epochs(max_epochs, auto_steps, n_batches):
+def resolve_epochs(max_epochs, auto_steps, n_batches, most=math.inf):
     """Find the number of epochs that ``max_epochs`` means.
 
     Parameters
@@ -40,6 +40,8 @@ def resolve_epochs(max_epochs, auto_steps, n_batches):
         that every row is seen 14 times.
     n_batches : int
         Optimizer steps per epoch.
+    most : int, default=inf
+        Epochs that "auto" means at most.
 
     Returns
     -------
@@ -47,13 +49,14 @@ def resolve_epochs(max_epochs, auto_steps, n_batches):
 
     Examples
     --------
-    >>> [resolve_epochs("auto", 800, n) for n in (1, 50, 100, 400)]
-    [800, 16, 14, 5]
+    >>> [resolve_epochs("auto", 800, n, most=600) for n in (1, 50, 100, 400)]
+    [600, 16, 14, 5]
     """
     if max_epochs != "auto":
         return max_epochs
     usual = auto_steps / n_batches
-    return max(1, round(min(max(usual, _AUTO_PASSES), _AUTO_MOST * usual)))
+    passes = min(max(usual, _AUTO_PASSES), _AUTO_MOST * usual, most)
+    return max(1, round(passes))
 
 
 def train(

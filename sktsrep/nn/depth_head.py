@@ -9,6 +9,11 @@ from sktsrep.nn.codes import LEAST_SPREAD, CodeEmbedding, CodeScores, make_embed
 
 __all__ = ["DepthHead"]
 
+# Tokens from this level on are drawn at a lower temperature: they tell detail, and
+# what is not known of it is drawn as noise.
+_FINE_LEVEL = 2
+_FINE_TEMPERATURE = 0.8
+
 
 class DepthHead(nn.Module):
     """Score the tokens of a place one after the other, given its hidden state.
@@ -131,7 +136,7 @@ class DepthHead(nn.Module):
         choose: Callable[[Tensor], tuple[Tensor, Tensor]],
         coarsest: Tensor | None = None,
     ) -> Tensor:
-        """Draw the tokens of places, level by level.
+        """Draw the tokens of places, level by level, fine ones with less chance.
 
         Parameters
         ----------
@@ -152,7 +157,10 @@ class DepthHead(nn.Module):
             if level == 0 and coarsest is not None:
                 drawn = coarsest
             else:
-                drawn, _ = choose(self.score(hidden, level))
+                scores = self.score(hidden, level)
+                if level >= _FINE_LEVEL:
+                    scores = scores / _FINE_TEMPERATURE
+                drawn, _ = choose(scores)
             tokens.append(drawn)
             hidden = self.refine(hidden, drawn, level)
         return torch.stack(tokens, dim=-1)

@@ -68,7 +68,8 @@ class MaskGITSampler(ImputationMixin, TokenSampler):
         Probability of dropping activations in training.
     max_epochs : int or "auto", default="auto"
         Passes over the data; 0 leaves the network untrained. "auto" makes about 3000
-        optimizer steps, and up to 7500 on large data, to reach 14 passes.
+        optimizer steps, up to 7500 on large data, to reach 14 passes, and no more than
+        600 passes, after which small data are known by heart.
     batch_size : int, default=32
         Series per step.
     lr : float, default=2e-3
@@ -175,6 +176,7 @@ class MaskGITSampler(ImputationMixin, TokenSampler):
     """
 
     _auto_steps = 3000
+    _most_passes = 600
 
     _parameter_constraints = {
         "schedule": [StrOptions(set(MASK_SCHEDULES))],
