@@ -49,6 +49,7 @@ _DISTANCES_AT_ONCE = 2**24
 
 # Those that are distances compare with the training series, and are one per series.
 _DISTANCES = ("neighbors", "shape", "values")
+_OF_SERIES = {"shape", "values"}  # need no estimator
 _COMPONENTS = ("reconstruction", "likelihood", *_DISTANCES)
 
 
@@ -81,12 +82,12 @@ class AnomalyDetector(
         - "neighbors": mean distance of the standardized embedding to the nearest ones
           of the training series;
         - "shape": the same for the series themselves. Every channel has mean 0 and
-          deviation 1 within a series, so level and size do not count. It needs nothing
-          of the estimator;
+          deviation 1 within a series, so level and size do not count;
         - "values": the same where every channel has mean 0 and deviation 1 over all
           training series, so level and size count.
 
-        "auto" is "shape", "values" and all that the estimator offers.
+        The last two need no estimator: ``scores=["shape", "values"]`` trains none, and
+        takes about a second. "auto" is both and all that the estimator offers.
     n_neighbors : int, default=3
         How many neighbors, for "neighbors", "shape" and "values".
     metric : {"cosine", "euclidean"}, default="cosine"
@@ -107,8 +108,8 @@ class AnomalyDetector(
 
     Attributes
     ----------
-    estimator_ : estimator
-        The fitted estimator.
+    estimator_ : estimator or None
+        The fitted estimator; None where ``scores`` need none and none was given.
     scores_ : tuple of str
         Components in use.
     offset_ : float
@@ -237,11 +238,8 @@ class AnomalyDetector(
         held_out = self._held_out(series)
         context = self._init_callback_context(max_subtasks=1)
         context.call_on_fit_task_begin(estimator=self)
-        estimator = SSLVQTokenizer() if self.estimator is None else self.estimator
         kept = np.delete(series, held_out, axis=0)
-        self.estimator_ = fitted_copy(
-            estimator, kept, self.random_state, context.subcontext("estimator")
-        )
+        self.estimator_ = self._fitted_estimator(kept, context)
         self.scores_ = self._components()
         self._fit_memory(series)
         values = self._all_unusual(series)
@@ -250,6 +248,18 @@ class AnomalyDetector(
         self.timepoint_offset_ = self._threshold(self._score_time(values))
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes={})
         return self
+
+    def _fitted_estimator(self, X, context):
+        """Fit a copy of the estimator; None if no component needs the default one."""
+        estimator, scores = self.estimator, self.scores
+        if estimator is None:
+            scores = [scores] if isinstance(scores, str) else scores
+            if len(scores) and set(scores) <= _OF_SERIES:
+                return None
+            estimator = SSLVQTokenizer()
+        return fitted_copy(
+            estimator, X, self.random_state, context.subcontext("estimator")
+        )
 
     def _threshold(self, scores):
         scores = scores[~np.isnan(scores)]
@@ -310,7 +320,7 @@ class AnomalyDetector(
         # A few windows in the middle of a short recording overlap with all others.
         self._apart = max(1, min(X.shape[-1] - 1, times[-1] // 2))
         compared = {"neighbors": (X, times)}
-        if {"shape", "values"} & {*names}:
+        if _OF_SERIES & {*names}:
             compared["shape"] = compared["values"] = windows_between(X, times)
         self._memory = {}
         for name in names:

@@ -15,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sktsrep import STFTTransformer, Windows
+from sktsrep import STFTTransformer, Windows, load
 from sktsrep._gaps import bridge, shares_of_time
 from sktsrep._neighbors import start_times, windows_between
 from sktsrep.anomaly import AnomalyDetector, _mean_nearby, _TailProbability
@@ -336,6 +336,24 @@ def test_windows_between_are_those_of_the_recording(n_windows, step):
     between, when = windows_between(X, times)
     np.testing.assert_array_equal(between, every)
     np.testing.assert_array_equal(when, np.arange(len(every)))
+
+
+@pytest.mark.parametrize("n_channels", [None, 2])
+@pytest.mark.parametrize("scores", ["shape", ["shape", "values"]])
+def test_series_alone_need_no_estimator(scores, n_channels, tmp_path):
+    X, _ = waves(n_channels=n_channels)
+    X[1, ..., 10:14] = np.nan
+    detector = AnomalyDetector(scores=scores).fit(X)
+    assert detector.estimator_ is None
+    untrained = FrozenEstimator(tiny_encoder(max_epochs=0).fit(X))
+    expected = AnomalyDetector(untrained, scores=scores).fit(X)
+    for method in ("score_samples", "score_timepoints", "predict"):
+        np.testing.assert_array_equal(
+            getattr(detector, method)(X), getattr(expected, method)(X)
+        )
+    detector.save(tmp_path / "detector.safetensors")
+    again = load(tmp_path / "detector.safetensors")
+    np.testing.assert_array_equal(again.score_samples(X), detector.score_samples(X))
 
 
 def test_windows_without_order_overlap_with_themselves_only():

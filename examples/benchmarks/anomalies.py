@@ -52,9 +52,11 @@ MOST_NEIGHBORS = 20_000
 QUERIES_AT_ONCE = 512
 
 DETECTOR = "AnomalyDetector"
+DISTANCES = "AnomalyDetector by shape and values"  # trains no network
 SAMPLER = "AnomalyDetector of MaskGITSampler"
 METHODS = [
     DETECTOR,
+    DISTANCES,
     "matrix profile",
     "nearest window",
     "nearest window, z-normalized",
@@ -167,6 +169,9 @@ def window_scores(method, x_train, X_train, X, seed):
     """Give names and scores of windows or of their timepoints, high if unusual."""
     if method == DETECTOR:
         return detector_scores(AnomalyDetector(random_state=seed), X_train, X)
+    if method == DISTANCES:
+        detector = AnomalyDetector(scores=["shape", "values"])
+        return detector_scores(detector, X_train, X)
     if method == SAMPLER:
         detector = AnomalyDetector(MaskGITSampler(), random_state=seed)
         return detector_scores(detector, X_train, X)
