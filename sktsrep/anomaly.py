@@ -12,7 +12,7 @@ from sklearn.utils import gen_batches, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sktsrep._calibration import _TailProbability
+from sktsrep._calibration import _TailProbability, mean_nearby
 from sktsrep._callbacks import CallbackSupportMixin
 from sktsrep._device import random_seed
 from sktsrep._fit import fitted_copy, training_fit
@@ -38,10 +38,6 @@ _HELD_OUT_FROM = 200
 
 # With contamination="auto", the share of training series that are taken as outliers.
 _RARE = 0.01
-
-# Errors of timepoints are averaged over this share of a series on either side: single
-# errors are large by chance, anomalies last.
-_NEARBY = 1 / 16
 
 # Series are compared with training series in batches with at most so many distances.
 _SERIES_AT_ONCE = 256
@@ -87,7 +83,7 @@ class AnomalyDetector(
           training series, so level and size count.
 
         The last two need no estimator: ``scores=["shape", "values"]`` trains none, and
-        takes about a second. "auto" is both and all that the estimator offers.
+        takes seconds. "auto" is both and all that the estimator offers.
     n_neighbors : int, default=3
         How many neighbors, for "neighbors", "shape" and "values".
     metric : {"cosine", "euclidean"}, default="cosine"
@@ -491,22 +487,7 @@ class AnomalyDetector(
 
 def _over_time(name, values):
     """Values of a component by timepoint."""
-    return _mean_nearby(values) if name == "reconstruction" else values
-
-
-def _mean_nearby(values):
-    """Mean over the values around every timepoint; NaN stays and does not count."""
-    n_timepoints = values.shape[1]
-    n_nearby = int(_NEARBY * n_timepoints)
-    missing = np.isnan(values)
-    margins = ((0, 0), (n_nearby, n_nearby))
-    known = np.pad(~missing, margins)
-    padded = np.pad(np.where(missing, 0, values), margins)
-    # Running sums would lose small errors after a huge one.
-    nearby = [slice(i, i + n_timepoints) for i in range(2 * n_nearby + 1)]
-    total = sum(padded[:, time] for time in nearby)
-    mean = total / np.maximum(sum(known[:, time].astype(int) for time in nearby), 1)
-    return np.where(missing, np.nan, mean)
+    return mean_nearby(values) if name == "reconstruction" else values
 
 
 def _named(X, estimator):

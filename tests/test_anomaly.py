@@ -16,9 +16,10 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sktsrep import STFTTransformer, Windows, load
+from sktsrep._calibration import _TailProbability, mean_nearby
 from sktsrep._gaps import bridge, shares_of_time
 from sktsrep._neighbors import start_times, windows_between
-from sktsrep.anomaly import AnomalyDetector, _mean_nearby, _TailProbability
+from sktsrep.anomaly import AnomalyDetector
 from sktsrep.quantizers import EMACodebook, ResidualVQ
 from tests.estimators import (
     tiny_autoregressive,
@@ -162,7 +163,7 @@ def test_mean_of_the_values_nearby_by_hand(n_timepoints):
     expected = np.full(values.shape, np.nan)
     for i, t in np.argwhere(~np.isnan(values)):
         expected[i, t] = np.nanmean(values[i, max(t - n_nearby, 0) : t + n_nearby + 1])
-    np.testing.assert_allclose(_mean_nearby(values), expected, rtol=1e-12)
+    np.testing.assert_allclose(mean_nearby(values), expected, rtol=1e-12)
 
 
 # ----------------------------------------------------------------------------- detector
