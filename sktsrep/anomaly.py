@@ -138,7 +138,7 @@ class AnomalyDetector(
     For "shape", a channel whose deviation is less than a tenth of the mean deviation
     within training series is divided by this tenth, so that noise in quiet series does
     not pass for a shape. Straight lines bridge gaps, and the last value is held after
-    the end of a series. Training series are kept, which takes their size in memory.
+    the end of a series. What series are compared with is kept, in memory and in files.
 
     References
     ----------

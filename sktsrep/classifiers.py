@@ -238,6 +238,7 @@ class FineTunedClassifier(SeriesClassifier):
             [series, *to_device(series.device, indices, weight)],
             known,
             lengths=self._whole_lengths(known),
+            most=self.encoder_._most,
             labels=indices,
             subcontext=functools.partial(context.subcontext, "fine-tuning"),
             param_groups=[("encoder.*", {"lr": self.lr * self.backbone_rate})],
@@ -271,6 +272,10 @@ class FineTunedClassifier(SeriesClassifier):
                 f"fitted on samples of shape {encoder.sample_shape_}."
             )
         return encoder
+
+    @property
+    def _trained_length(self):
+        return self.encoder_._trained_length
 
     @property
     def _hop_length(self):
