@@ -152,15 +152,17 @@ def mean_distances(z, when, memory, times, n_neighbors, apart):
     from sklearn.metrics import euclidean_distances
 
     squares = euclidean_distances(z, memory, squared=True)
-    overlaps = np.abs(when[:, None] - times) < apart
-    squares[overlaps] = np.inf
+    own = np.flatnonzero(~np.isnan(when))
+    squares[own] = np.where(
+        np.abs(when[own, None] - times) < apart, np.inf, squares[own]
+    )
     # One more than needed, because matrix products, which round by the number of
     # rows, have put them in order.
     n_nearest = min(n_neighbors + 1, len(memory))
     nearest = np.argpartition(squares, n_nearest - 1, axis=1)[:, :n_nearest]
     distances = [_distance(z, memory[rows]) for rows in nearest.T]
     distances = np.stack(distances, axis=1)  # (samples, nearest)
-    distances[np.take_along_axis(overlaps, nearest, axis=1)] = np.inf
+    distances[np.isinf(np.take_along_axis(squares, nearest, axis=1))] = np.inf
     distances = np.sort(distances, axis=1)[:, :n_neighbors]
     is_neighbor = np.isfinite(distances)
     total = np.where(is_neighbor, distances, 0).sum(axis=1)
