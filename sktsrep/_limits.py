@@ -56,8 +56,9 @@ def find_limits(X):
     """
     points = _points(X)
     points = points[:: -(-len(points) // _MOST_TIMEPOINTS) or 1]
-    deviation = points.std(axis=0) if len(points) else np.zeros(points.shape[1])
-    varying = np.flatnonzero(deviation > 0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        deviation = points.std(axis=0) if len(points) else np.zeros(points.shape[1])
+    varying = np.flatnonzero((deviation > 0) & np.isfinite(deviation))
     normals = []
     for i in varying:
         values = points[:, i] / deviation[i]
@@ -70,7 +71,8 @@ def find_limits(X):
     unit = np.zeros((len(normals), points.shape[1]))
     for row, weights in zip(unit, normals, strict=True):
         row[list(weights)] = list(weights.values())
-    scale = np.where(deviation > 0, deviation, 1)
+    scale = np.ones(points.shape[1])
+    scale[varying] = deviation[varying]
     limits = {"normal": unit / scale, "step": unit * scale}
     return {**limits, "bound": _largest(limits["normal"], X)}
 

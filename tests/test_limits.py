@@ -82,6 +82,8 @@ def test_constant_channels_and_few_values_have_no_limits():
     assert len(find_limits(X)["bound"]) == 0
     assert len(find_limits(days()[:1, :, :2])["bound"]) == 0
     assert len(find_limits(np.full((3, 20), np.nan))["bound"]) == 0
+    limits = find_limits(1e300 * np.maximum(days(), 0))
+    assert len(limits["bound"]) == 0
 
 
 @pytest.mark.parametrize("make", [tiny_sampler, tiny_autoregressive])
