@@ -68,8 +68,7 @@ class MaskGITSampler(ImputationMixin, TokenSampler):
         Probability of dropping activations in training.
     max_epochs : int or "auto", default="auto"
         Passes over the data; 0 leaves the network untrained. "auto" makes about 3000
-        optimizer steps, up to 7500 on large data, to reach 14 passes, and no more than
-        600 passes, after which small data are known by heart.
+        optimizer steps, and up to 7500 on large data, to reach 14 passes.
     batch_size : int, default=32
         Series per step.
     lr : float, default=2e-3
@@ -150,7 +149,8 @@ class MaskGITSampler(ImputationMixin, TokenSampler):
     The loss is the categorical cross-entropy at masked places only; every series has
     its own mask ratio. Tokens that are known are never masked again. With a tokenizer,
     the transformer is told what visible places let expect of masked ones by a Gaussian
-    of latent maps with 40 factors [3]_.
+    of latent maps with 40 factors [3]_. With ``max_epochs="auto"``, it makes no more
+    than 600 passes over the data: after more, small data are known by heart.
 
     Samples keep the linear limits of one or two channels that all timepoints of series
     in ``fit`` keep, and some reach: no rain below 0, no highest price below the lowest.
