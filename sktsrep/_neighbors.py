@@ -254,7 +254,7 @@ def in_units(X, mean, deviation):
     X : ndarray of shape (n_samples, ..., n_timepoints)
         Series. Straight lines bridge NaN, and the last value is held after the end.
     mean, deviation : ndarray of shape (n_channels, 1)
-        Of the training series.
+        As :func:`channel_units` finds them in training series.
 
     Returns
     -------
