@@ -182,9 +182,12 @@ class SpectralEstimator(
         return max(min(places, _MOST_PLACES), 1)
 
     @property
+    def _stage_sizes(self):
+        return stage_sizes(self._n_timepoints, self._hop_length, self._max_places)
+
+    @property
     def _least_length(self):
-        sizes = stage_sizes(self._n_timepoints, self._hop_length, self._max_places)
-        return self._hop_length * (2 ** (len(sizes) - 1) - 1)
+        return self._hop_length * (2 ** (len(self._stage_sizes) - 1) - 1)
 
     def _stft(self, like):
         """The transform that ``fit`` resolved, for a tensor's dtype and device."""

@@ -45,6 +45,10 @@ def __dir__() -> list[str]:
 # Tokens must fit into 32 bits.
 _MOST_CODES = 2**31 - 1
 
+# With depth="auto", a place has a token for so many values, and between 8 and 32.
+_VALUES_PER_TOKEN = 5
+_LEAST_DEPTH, _MOST_DEPTH = 8, 32
+
 
 class Quantizer(DocLinkMixin, BaseEstimator):
     """Base of all quantizers: parameters of a module.
@@ -57,13 +61,15 @@ class Quantizer(DocLinkMixin, BaseEstimator):
 
     dim: int
 
-    def make_module(self, n_samples: int) -> QuantizerModule:
-        """Make the module.
+    def make_module(self, n_samples: int, n_values: int) -> QuantizerModule:
+        """Make the module, whose size may depend on the data.
 
         Parameters
         ----------
         n_samples : int
-            Series in the training data, on which its size may depend.
+            Series in the training data.
+        n_values : int
+            Values of a series, of all channels, for each place of the latent map.
 
         Returns
         -------
@@ -109,7 +115,7 @@ class Codebook(Quantizer):
             return 128 if n_samples < 500 else 512
         return self.n_codes
 
-    def make_module(self, n_samples: int) -> VectorQuantizer:
+    def make_module(self, n_samples: int, n_values: int) -> VectorQuantizer:
         """Make the module; see :meth:`Quantizer.make_module`."""
         raise TypeError(f"{type(self).__name__} defines no make_module.")
 
@@ -149,7 +155,7 @@ class EMACodebook(Codebook):
     EMACodebook(n_codes=512)
     """
 
-    def make_module(self, n_samples: int) -> EMAQuantizer:
+    def make_module(self, n_samples: int, n_values: int) -> EMAQuantizer:
         """Make the module; see :meth:`Quantizer.make_module`."""
         return EMAQuantizer(
             self.resolve_n_codes(n_samples),
@@ -220,7 +226,7 @@ class GradientCodebook(Codebook):
         )
         self.orthogonal_weight = orthogonal_weight
 
-    def make_module(self, n_samples: int) -> GradientQuantizer:
+    def make_module(self, n_samples: int, n_values: int) -> GradientQuantizer:
         """Make the module; see :meth:`Quantizer.make_module`."""
         return GradientQuantizer(
             self.resolve_n_codes(n_samples),
@@ -255,7 +261,7 @@ class FSQ(Quantizer):
 
     Examples
     --------
-    >>> FSQ((8, 5, 5, 5)).make_module(n_samples=100).n_codes
+    >>> FSQ((8, 5, 5, 5)).make_module(n_samples=100, n_values=4).n_codes
     1000
     """
 
@@ -280,7 +286,7 @@ class FSQ(Quantizer):
             )
         _check_size("FSQ", "levels", math.prod(map(int, levels)))
 
-    def make_module(self, n_samples: int) -> FiniteScalarQuantizer:
+    def make_module(self, n_samples: int, n_values: int) -> FiniteScalarQuantizer:
         """Make the module; see :meth:`Quantizer.make_module`."""
         return FiniteScalarQuantizer([int(n) for n in self.levels], self.dim)
 
@@ -295,9 +301,10 @@ class ResidualVQ(Quantizer):
 
     Parameters
     ----------
-    depth : int, default=8
-        How many codebooks. More of them reconstruct finer detail. Eight of 128 codes
-        do as well as four of 512, in less time.
+    depth : int or "auto", default="auto"
+        How many codebooks. More of them reconstruct finer detail. "auto" is one for
+        five values that a place stands for, all channels counted, at least 8 and at
+        most 32: more than 8 for many channels or very long series.
     codebook : EMACodebook, GradientCodebook or None, default=None
         What each of them is like; None is ``EMACodebook(128)``.
     dropout : float, default=0.0
@@ -310,19 +317,19 @@ class ResidualVQ(Quantizer):
 
     Examples
     --------
-    >>> ResidualVQ(depth=3, codebook=EMACodebook(64)).make_module(100).n_codes
+    >>> ResidualVQ(depth=3, codebook=EMACodebook(64)).make_module(100, 4).n_codes
     192
     """
 
     _parameter_constraints: dict = {
-        "depth": [Interval(Integral, 1, None, closed="left")],
+        "depth": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "codebook": [Codebook, None],
         "dropout": [Interval(Real, 0, 1, closed="both")],
     }
 
     def __init__(
         self,
-        depth: int = 8,
+        depth: int | str = "auto",
         codebook: Codebook | None = None,
         dropout: float = 0.0,
     ) -> None:
@@ -343,12 +350,19 @@ class ResidualVQ(Quantizer):
         super()._validate_params()
         self._codebook._validate_params()
         largest = self._codebook.resolve_n_codes(_MOST_CODES)
-        _check_size("ResidualVQ", "depth", self.depth * largest)
+        _check_size("ResidualVQ", "depth", self.resolve_depth(_MOST_CODES) * largest)
 
-    def make_module(self, n_samples: int) -> ResidualQuantizer:
+    def resolve_depth(self, n_values: int) -> int:
+        """Find the number of codebooks that ``depth`` means."""
+        if isinstance(self.depth, str):
+            wanted = math.ceil(n_values / _VALUES_PER_TOKEN)
+            return min(max(wanted, _LEAST_DEPTH), _MOST_DEPTH)
+        return self.depth
+
+    def make_module(self, n_samples: int, n_values: int) -> ResidualQuantizer:
         """Make the module; see :meth:`Quantizer.make_module`."""
-        make = partial(self._codebook.make_module, n_samples)
-        return ResidualQuantizer(make, self.depth, self.dropout)
+        make = partial(self._codebook.make_module, n_samples, n_values)
+        return ResidualQuantizer(make, self.resolve_depth(n_values), self.dropout)
 
 
 def _check_size(name: str, parameter: str, n_codes: int) -> None:

@@ -1,6 +1,7 @@
 """Stage 1: series to discrete tokens and to embeddings (NC-VQVAE)."""
 
 import functools
+import math
 from numbers import Real
 
 import numpy as np
@@ -58,8 +59,8 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
             Quantizer, default="residual_vq"
         What stands between encoder and decoder, by name or as an object of
         :mod:`sktsrep.quantizers`, whose parameters can be searched as
-        ``quantizer__...``. The default gives a place eight tokens, from coarse to fine;
-        a single codebook gives shorter rows of tokens, and smoother series.
+        ``quantizer__...``. The default gives a place eight tokens or more, from coarse
+        to fine; a single codebook gives shorter rows of tokens, and smoother series.
     output : {"embeddings", "tokens"}, default="embeddings"
         What ``transform`` gives: features for a probe, or tokens.
     level : {"all", "latent", "tokens"}, default="all"
@@ -318,6 +319,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
             make_encoder=make_encoder,
             quantizer=quantizer,
             n_samples=self._n_codebook_samples(len(X)),
+            n_values=self._values_per_place(series),
             objective=objective,
             augmentations=augmentations,
             ssl_weight=self.ssl_weight,
@@ -346,6 +348,10 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
             return self._module.made_from["n_samples"]
         return n_samples
 
+    def _values_per_place(self, series):
+        """Values of all channels for each place of the latent map."""
+        return math.ceil(series.shape[1] * self._n_timepoints / self._stage_sizes[-1])
+
     def _fit_windows(self, series, lengths, quantizer):
         """Learn the scaler of windows; leave in standardized series what it leaves.
 
@@ -362,7 +368,7 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
     @learned_once
     def _start_windows(self, series, lengths, quantizer):
         with isolated_random_state(random_seed(self.random_state), series.device):
-            module = quantizer.make_module(len(series))
+            module = quantizer.make_module(len(series), self._values_per_place(series))
             n_codes = module.n_codes // module.depth
             self._windows = WindowScaler(series.shape[1], n_codes, module.depth)
             ends = None if lengths is None else to_tensor(lengths, series.device)

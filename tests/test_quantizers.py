@@ -115,20 +115,37 @@ def test_an_unknown_name_says_which_are_known():
 @pytest.mark.parametrize("cls", [Quantizer, Codebook])
 def test_a_base_makes_no_module(cls):
     with pytest.raises(TypeError, match="defines no make_module"):
-        cls().make_module(100)
+        cls().make_module(100, 4)
 
 
 @pytest.mark.parametrize(("n_samples", "n_codes"), [(499, 128), (500, 512)])
 @pytest.mark.parametrize("cls", [EMACodebook, GradientCodebook])
 def test_auto_codes(cls, n_samples, n_codes):
-    module = cls().make_module(n_samples)
+    module = cls().make_module(n_samples, 4)
     assert module.codebook.shape == (n_codes, 128)
-    residual = ResidualVQ(2, cls()).make_module(n_samples)
+    residual = ResidualVQ(2, cls()).make_module(n_samples, 4)
     assert residual.codebook.shape == (2 * n_codes, 128)
 
 
+@pytest.mark.parametrize(("n_values", "depth"), [(4, 8), (40, 8), (41, 9), (999, 32)])
+def test_auto_depth_grows_with_what_a_place_stands_for(n_values, depth):
+    codebook = EMACodebook(4, dim=2)
+    module = ResidualVQ(codebook=codebook).make_module(100, n_values)
+    assert module.codebook.shape == (4 * depth, 2)
+    module = ResidualVQ(3, codebook).make_module(100, n_values)
+    assert module.depth == 3
+
+
+def test_many_channels_have_more_tokens():
+    X = np.random.default_rng(0).normal(size=(12, 30, 16))
+    tokenizer = tiny_tokenizer(quantizer=ResidualVQ(codebook=EMACodebook(4, dim=4)))
+    depths = [tokenizer.fit(part).token_shape_[1] for part in (X[:, :3], X)]
+    n_places = tokenizer.token_shape_[0]
+    assert depths == [8, -(-30 * 16 // n_places // 5)]
+
+
 def test_levels_may_be_an_array():
-    assert FSQ(np.array([3, 2])).make_module(1).n_codes == 6
+    assert FSQ(np.array([3, 2])).make_module(1, 4).n_codes == 6
 
 
 # ----------------------------------------------------------------- all four, downstream
@@ -323,7 +340,7 @@ class SignQuantizer(Quantizer):
         self.n_signs = n_signs
         self.dim = dim
 
-    def make_module(self, n_samples):
+    def make_module(self, n_samples, n_values):
         return Signs(self.n_signs, self.dim)
 
 

@@ -41,8 +41,9 @@ class Autoencoder(TrainingModule):
         :class:`~sktsrep.nn.SpectralEncoder`.
     quantizer : Quantizer
         Makes the quantizer.
-    n_samples : int
-        Series in the training data.
+    n_samples, n_values : int
+        Series in the training data, and values of a series for each place, on which
+        the size of the quantizer depends.
     objective : Objective or None
         The self-supervised method.
     augmentations : sequence of callables
@@ -73,6 +74,7 @@ class Autoencoder(TrainingModule):
         ssl_weight: float,
         augmented_weight: float,
         shift_probability: float,
+        n_values: int = 1,  # as in older files, where nothing depends on it
         detailed: bool = False,
     ) -> None:
         super().__init__()
@@ -85,7 +87,7 @@ class Autoencoder(TrainingModule):
         detail_dim = dim // 2 if detailed else 0
         self.encoder = make_encoder(out_dim=dim - detail_dim)
         self.detail = self.encoder.linear_path(detail_dim) if detail_dim else None
-        self.quantizer = quantizer.make_module(n_samples)
+        self.quantizer = quantizer.make_module(n_samples, n_values)
         self.decoder = self.encoder.mirror(dim, transposed=detailed)
         self.joint_embedding = None
         if objective is not None:
