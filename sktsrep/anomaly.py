@@ -29,7 +29,7 @@ from sktsrep._neighbors import (
 )
 from sktsrep._validation import check_n_axes, validate_series
 from sktsrep._versions import VersionedMixin
-from sktsrep.tokenizers import SSLVQTokenizer
+from sktsrep.pretrained import PretrainedEncoder
 
 __all__ = ["AnomalyDetector"]
 
@@ -48,6 +48,13 @@ _DISTANCES = ("neighbors", "shape", "values")
 _OF_SERIES = {"shape", "values"}  # need no estimator
 _COMPONENTS = ("reconstruction", "likelihood", *_DISTANCES)
 
+# Needs no training, and is small enough to keep the embeddings of many series.
+_DEFAULT = PretrainedEncoder(scales=(256,))
+
+# Both distances of the series themselves tell much the same: together they count as
+# much as another component.
+_WEIGHTS = dict.fromkeys(_COMPONENTS, 1.0) | dict.fromkeys(_OF_SERIES, 0.5)
+
 
 class AnomalyDetector(
     VersionedMixin, CallbackSupportMixin, OutlierMixin, BaseEstimator
@@ -58,15 +65,16 @@ class AnomalyDetector(
     how improbable its tokens are, how far its embedding is from those of training
     series [1]_ [2]_, how far its shape is from theirs [3]_, and how far its values are.
     Each one is turned into a log probability that training series are as unusual. The
-    score is the mean of these.
+    score is the mean of these, in which shape and values together count as one.
 
     Parameters
     ----------
     estimator : estimator, default=None
-        An :class:`~sktsrep.tokenizers.SSLVQTokenizer` (None is the default one),
+        None is a :class:`~sktsrep.PretrainedEncoder`, which needs no training. Others
+        are :class:`~sktsrep.tokenizers.SSLVQTokenizer`,
         :class:`~sktsrep.encoders.SSLEncoder`, :class:`~sktsrep.autoencoders.VAE`,
-        sampler with a tokenizer, or any other that transforms series into features. It
-        is cloned and fitted. A fitted one in a :class:`~sklearn.frozen.FrozenEstimator`
+        samplers with a tokenizer, or whatever transforms series into features. It is
+        cloned and fitted. A fitted one in a :class:`~sklearn.frozen.FrozenEstimator`
         is used as it is.
     scores : {"auto", "reconstruction", "likelihood", "neighbors", "shape", "values"} \
             or list of those, default="auto"
@@ -82,8 +90,8 @@ class AnomalyDetector(
         - "values": the same where every channel has mean 0 and deviation 1 over all
           training series, so level and size count.
 
-        The last two need no estimator: ``scores=["shape", "values"]`` trains none, and
-        takes seconds. "auto" is both and all that the estimator offers.
+        The last two need no estimator. "auto" is both and all that the estimator
+        offers.
     n_neighbors : int, default=3
         How many neighbors, for "neighbors", "shape" and "values".
     metric : {"cosine", "euclidean"}, default="cosine"
@@ -207,7 +215,7 @@ class AnomalyDetector(
 
     @property
     def _takes_gaps(self):
-        estimator = SSLVQTokenizer() if self.estimator is None else self.estimator
+        estimator = _DEFAULT if self.estimator is None else self.estimator
         return get_tags(estimator).input_tags.allow_nan
 
     # ------------------------------------------------------------------- training
@@ -252,7 +260,7 @@ class AnomalyDetector(
             scores = [scores] if isinstance(scores, str) else scores
             if len(scores) and set(scores) <= _OF_SERIES:
                 return None
-            estimator = SSLVQTokenizer()
+            estimator = _DEFAULT
         return fitted_copy(
             estimator, X, self.random_state, context.subcontext("estimator")
         )
@@ -405,18 +413,20 @@ class AnomalyDetector(
         return validate_series(self, X, reset=False, allow_nan=self._takes_gaps)
 
     def _score_series(self, unusual):
-        parts = [
-            self._of_series[name](np.nanmean(values, axis=1))
-            for name, values in unusual.items()
-        ]
-        return sum(parts) / len(parts)
+        return _weighted_mean(
+            {
+                name: self._of_series[name](np.nanmean(values, axis=1))
+                for name, values in unusual.items()
+            }
+        )
 
     def _score_time(self, unusual):
-        parts = [
-            self._of_timepoints[name](_over_time(name, values))
-            for name, values in unusual.items()
-        ]
-        return sum(parts) / len(parts)  # (n_samples, time or 1)
+        return _weighted_mean(  # (n_samples, time or 1)
+            {
+                name: self._of_timepoints[name](_over_time(name, values))
+                for name, values in unusual.items()
+            }
+        )
 
     def score_samples(self, X):
         """Compute how usual series are.
@@ -483,6 +493,12 @@ class AnomalyDetector(
             -1 for outliers, 1 for others.
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
+
+
+def _weighted_mean(parts):
+    """Mean of arrays by component."""
+    total = sum(_WEIGHTS[name] * part for name, part in parts.items())
+    return total / sum(_WEIGHTS[name] for name in parts)
 
 
 def _over_time(name, values):

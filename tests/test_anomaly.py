@@ -15,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sktsrep import STFTTransformer, Windows, load
+from sktsrep import PretrainedEncoder, STFTTransformer, Windows, load
 from sktsrep._calibration import _TailProbability, mean_nearby
 from sktsrep._gaps import bridge, shares_of_time
 from sktsrep._neighbors import start_times, windows_between
@@ -238,7 +238,9 @@ def test_components_that_are_off_do_not_matter(sampler):
                 detector.estimator_.tokenizer_.score_timepoints = monkey
         np.testing.assert_array_equal(detector.score_samples(X[:9]), alone[-1])
     together = AnomalyDetector(FrozenEstimator(sampler), scores=names).fit(X)
-    np.testing.assert_allclose(together.score_samples(X[:9]), np.mean(alone, axis=0))
+    # Shape and values count as one.
+    expected = np.average(alone, axis=0, weights=[1, 1, 1, 0.5, 0.5])
+    np.testing.assert_allclose(together.score_samples(X[:9]), expected)
 
 
 OFFERED = {
@@ -352,6 +354,25 @@ def test_series_alone_need_no_estimator(scores, n_channels, tmp_path):
         np.testing.assert_array_equal(
             getattr(detector, method)(X), getattr(expected, method)(X)
         )
+    detector.save(tmp_path / "detector.safetensors")
+    again = load(tmp_path / "detector.safetensors")
+    np.testing.assert_array_equal(again.score_samples(X), detector.score_samples(X))
+
+
+@pytest.mark.parametrize("n_channels", [None, 2])
+def test_the_default_trains_nothing_and_finds_faults(n_channels, tmp_path):
+    x = recording(900).reshape(1, -1) * np.arange(1, 1 + (n_channels or 1))[:, None]
+    X = sliding_window_view(x, LENGTH, axis=1)[:, ::8].swapaxes(0, 1)
+    X = X.copy() if n_channels else X[:, 0].copy()
+    X[3, ..., 20:24] = np.nan
+    detector = AnomalyDetector().fit(X)
+    assert isinstance(detector.estimator_, PretrainedEncoder)
+    assert detector.scores_ == ("neighbors", "shape", "values")
+    faulty = X[50:60].copy()
+    for series in faulty.reshape(-1, LENGTH):
+        faster(series)
+    assert (detector.predict(faulty) == -1).all()
+    assert (detector.predict(X) == 1).mean() > 0.95
     detector.save(tmp_path / "detector.safetensors")
     again = load(tmp_path / "detector.safetensors")
     np.testing.assert_array_equal(again.score_samples(X), detector.score_samples(X))

@@ -119,7 +119,7 @@ MAY_IMPORT = {
         "_neighbors",
         "_validation",
         "_versions",
-        "tokenizers",
+        "pretrained",
     },
     "imputation": {"_fit", "_gaps", "_validation", "_versions"},
     "_sliding": set(),

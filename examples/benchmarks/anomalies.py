@@ -36,7 +36,7 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score
 
-from sktsrep import MaskGITSampler
+from sktsrep import MaskGITSampler, SSLVQTokenizer
 from sktsrep.anomaly import AnomalyDetector
 from sktsrep.recordings import Windows
 
@@ -51,12 +51,13 @@ N_STEPS = 8  # windows per window length
 MOST_NEIGHBORS = 20_000
 QUERIES_AT_ONCE = 512
 
-DETECTOR = "AnomalyDetector"
-DISTANCES = "AnomalyDetector by shape and values"  # trains no network
-SAMPLER = "AnomalyDetector of MaskGITSampler"
+DETECTOR = "AnomalyDetector"  # trains no network
+TRAINED = {  # on request: minutes for every recording
+    "AnomalyDetector of SSLVQTokenizer": SSLVQTokenizer,
+    "AnomalyDetector of MaskGITSampler": MaskGITSampler,
+}
 METHODS = [
     DETECTOR,
-    DISTANCES,
     "matrix profile",
     "nearest window",
     "nearest window, z-normalized",
@@ -155,25 +156,21 @@ def isolation(X_train, X, seed):
 
 
 def detector_scores(detector, X_train, X):
-    """Score timepoints by all components of a detector, and by each alone."""
+    """Score timepoints by all components of a detector, by some, and by each alone."""
     detector.fit(X_train)
     yield "", -detector.score_timepoints(X)
-    names = detector.scores_
-    for name in names:
-        alone = copy.copy(detector)
-        alone.scores_ = (name,)  # each is calibrated on its own: one fit serves all
-        yield f": {name}", -alone.score_timepoints(X)
+    for names in [*([name] for name in detector.scores_), ["shape", "values"]]:
+        some = copy.copy(detector)
+        some.scores_ = tuple(names)  # calibrated one by one: one fit serves all
+        yield f": {' and '.join(names)}", -some.score_timepoints(X)
 
 
 def window_scores(method, x_train, X_train, X, seed):
     """Give names and scores of windows or of their timepoints, high if unusual."""
     if method == DETECTOR:
-        return detector_scores(AnomalyDetector(random_state=seed), X_train, X)
-    if method == DISTANCES:
-        detector = AnomalyDetector(scores=["shape", "values"])
-        return detector_scores(detector, X_train, X)
-    if method == SAMPLER:
-        detector = AnomalyDetector(MaskGITSampler(), random_state=seed)
+        return detector_scores(AnomalyDetector(), X_train, X)
+    if method in TRAINED:
+        detector = AnomalyDetector(TRAINED[method](), random_state=seed)
         return detector_scores(detector, X_train, X)
     if method.startswith("nearest window"):
         scores = nearest_window(x_train, X, normalize="z-normalized" in method)
@@ -288,7 +285,7 @@ def main():
     parser.add_argument(
         "--datasets", nargs="+", help="how names begin, such as 001; all if none"
     )
-    choices = [*METHODS, SAMPLER]
+    choices = [*METHODS, *TRAINED]
     parser.add_argument("--methods", nargs="+", default=METHODS, choices=choices)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--threads", type=int, default=2)
