@@ -38,7 +38,9 @@ class FineTunedClassifier(SeriesClassifier):
         :class:`~sklearn.frozen.FrozenEstimator` is used as it is: its weights are
         copied, so it is never changed itself. Of any other encoder, fitted or not, a
         clone is fitted on the training series first. None is ``SSLEncoder()`` on the
-        classifier's device.
+        classifier's device. With few series of one channel, start from
+        ``FrozenEstimator(SSLEncoder.from_pretrained(n_timepoints=X.shape[1]))``, and
+        standardize every series.
     freeze_epochs : int, default=0
         Epochs at the start in which only the head is trained.
     backbone_rate : float, default=0.1

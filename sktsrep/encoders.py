@@ -1,5 +1,6 @@
 """Joint-embedding encoders: continuous representations without a decoder."""
 
+import copy
 import functools
 from numbers import Integral
 
@@ -7,6 +8,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sktsrep._fit import training_fit
 from sktsrep._spectral import SpectralEstimator
+from sktsrep._weights import NAMES, check_length, read_weights
 from sktsrep.augmentations import resolve_augmentations
 from sktsrep.networks import JointEncoder
 from sktsrep.objectives import OBJECTIVES, Objective, resolve_objective
@@ -244,6 +246,64 @@ class SSLEncoder(SpectralEstimator):
         self._train(make_network, [series], X, lengths=lengths, most=self._most)
         self._warn_if_collapsed()
         return self
+
+    @classmethod
+    def from_pretrained(cls, name="base", *, n_timepoints=256, device="auto"):
+        """Make the fitted encoder whose weights come with the package.
+
+        They were trained, without labels, on the training parts of many archive sets.
+        As a start, they serve small labeled sets: put the encoder in a
+        :class:`~sklearn.frozen.FrozenEstimator` and give that to a
+        :class:`~sktsrep.classifiers.FineTunedClassifier`. To embed series as they are,
+        :class:`~sktsrep.pretrained.PretrainedEncoder` is better: it standardizes them,
+        takes several channels, and looks at several resolutions.
+
+        Parameters
+        ----------
+        name : {"base"}, default="base"
+            Which weights.
+        n_timepoints : int, default=256
+            Length of the series that will follow, at least 32. Weights are of series
+            of 128 to 512 timepoints: resample series that are much longer or shorter.
+        device : str or torch.device, default="auto"
+            Where to compute; "auto" is CUDA when available.
+
+        Returns
+        -------
+        SSLEncoder
+            For series (n_samples, n_timepoints) of one channel, each with mean 0 and
+            deviation 1. Its own ``fit`` starts anew, from no weights.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from scipy.stats import zscore
+        >>> from sklearn.frozen import FrozenEstimator
+        >>> from sktsrep.classifiers import FineTunedClassifier
+        >>> from sktsrep.encoders import SSLEncoder
+        >>> y = np.arange(20) % 2
+        >>> X = np.sin(np.linspace(0, 9, 48) * (1 + y[:, None]) + y[:, None])
+        >>> encoder = SSLEncoder.from_pretrained(n_timepoints=48, device="cpu")
+        >>> classifier = FineTunedClassifier(
+        ...     FrozenEstimator(encoder), max_epochs=9, random_state=0, device="cpu"
+        ... )
+        >>> classifier.fit(zscore(X, axis=1), y).score(zscore(X, axis=1), y)
+        1.0
+        """
+        if name not in NAMES:
+            raise ValueError(f"name must be one of {list(NAMES)}, got {name!r}.")
+        check_length(n_timepoints, "n_timepoints")
+        return read_weights(name, device)._of_length(n_timepoints)
+
+    def _of_length(self, n_timepoints):
+        """The encoder for series of another usual length: it takes many at once.
+
+        Series of an unusual length, which often come alone, go through it a few at a
+        time.
+        """
+        other = copy.copy(self)
+        other.sample_shape_, other.n_features_in_ = (n_timepoints,), n_timepoints
+        return other
 
     @property
     def _n_features_out(self):

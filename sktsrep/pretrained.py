@@ -1,9 +1,5 @@
 """An encoder that was trained on many sets, for series that it has not seen."""
 
-import copy
-from importlib.resources import as_file, files
-from numbers import Integral
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -16,20 +12,16 @@ from sklearn.base import (
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sktsrep._device import resolve_device
-from sktsrep._files import read
 from sktsrep._fit import all_or_nothing
 from sktsrep._gaps import bridge, by_length, channel_levels, observed_lengths
 from sktsrep._validation import check_n_axes, validate_series
 from sktsrep._versions import VersionedMixin
+from sktsrep._weights import NAMES, check_length, read_weights
 
 __all__ = ["PretrainedEncoder"]
 
 # Deviations far below this are none.
 _LEAST = 1e-8
-
-# Shorter series have too few frames for the encoder's stages.
-_SHORTEST = 32
 
 
 class PretrainedEncoder(
@@ -69,7 +61,8 @@ class PretrainedEncoder(
 
     See Also
     --------
-    sktsrep.encoders.SSLEncoder : Is trained on your series.
+    sktsrep.encoders.SSLEncoder : Is trained on your series. Its ``from_pretrained``
+        has the same weights, for a classifier that trains them further.
 
     Notes
     -----
@@ -86,7 +79,7 @@ class PretrainedEncoder(
     """
 
     _parameter_constraints = {
-        "name": [StrOptions({"base"})],
+        "name": [StrOptions(set(NAMES))],
         "scales": [tuple, list],
         "device": [str, torch.device],
     }
@@ -121,14 +114,13 @@ class PretrainedEncoder(
         -------
         self
         """
-        device = resolve_device(self.device)
         _check_scales(self.scales)
         X = validate_series(self, X, reset=True, allow_nan=True)
         check_n_axes(X, type(self).__name__, 3)
         observed_lengths(X)  # refuses series without a value
         self._channel_means = channel_levels(X)
         self.n_channels_ = 1 if X.ndim == 2 else X.shape[1]
-        self.encoder_ = _read_weights(self.name, device)
+        self.encoder_ = read_weights(self.name, self.device)
         return self
 
     @property
@@ -165,7 +157,7 @@ class PretrainedEncoder(
         """Features of series (n_samples, n_channels, n_timepoints) of one length."""
         channels = X.reshape(-1, X.shape[-1])
         parts = [
-            _of_length(self.encoder_, n).transform(_at_scale(channels, n))
+            self.encoder_._of_length(n).transform(_at_scale(channels, n))
             for n in self.scales
         ]
         means, deviations = channels.mean(axis=1), channels.std(axis=1)
@@ -175,31 +167,9 @@ class PretrainedEncoder(
 
 def _check_scales(scales):
     for scale in scales:
-        if not isinstance(scale, Integral) or scale < _SHORTEST:
-            raise ValueError(
-                f"scales must be ints of at least {_SHORTEST}, got {scale!r} in it."
-            )
+        check_length(scale, "Every length in scales")
     if len(scales) == 0:
         raise ValueError(f"scales must be at least one length, got {scales!r}.")
-
-
-def _read_weights(name, device):
-    """The encoder whose file comes with the package, on a device."""
-    with as_file(files("sktsrep") / "_weights" / f"{name}.safetensors") as path:
-        encoder, _ = read(path)
-    encoder.net_.set_params(device=str(device))
-    encoder.net_.module_.to(device)
-    return encoder
-
-
-def _of_length(encoder, length):
-    """The encoder for series of another usual length: it takes many of those at once.
-
-    Series of an unusual length, which often come alone, go through it a few at a time.
-    """
-    other = copy.copy(encoder)
-    other.sample_shape_, other.n_features_in_ = (length,), length
-    return other
 
 
 def _at_scale(X, length):

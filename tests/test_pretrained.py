@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 from estimators import waves
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import zscore
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sktsrep
-from sktsrep import PretrainedEncoder
+from sktsrep import FineTunedClassifier, PretrainedEncoder, SSLEncoder
 from sktsrep.datasets import load_ucr
 
 ONE_SCALE = {"scales": (64,), "device": "cpu"}
@@ -29,7 +32,9 @@ def encoder():
 
 def test_the_wheel_has_small_weights():
     folder = files("sktsrep") / "_weights"
-    assert sum(len(path.read_bytes()) for path in folder.iterdir()) < 12e6
+    weights = [path for path in folder.iterdir() if path.suffix == ".safetensors"]
+    assert weights
+    assert sum(len(path.read_bytes()) for path in weights) < 12e6
 
 
 def test_few_labels_are_enough():
@@ -118,3 +123,48 @@ def test_a_file_keeps_the_bits(encoder, tmp_path):
     encoder.save(tmp_path / "encoder")
     again = sktsrep.load(tmp_path / "encoder")
     assert_array_equal(again.transform(X), encoder.transform(X))
+
+
+# ------------------------------------------------------------------- a start for others
+
+
+def zscored(n_timepoints=64):
+    X, y = waves(n_timepoints=n_timepoints)
+    return zscore(X, axis=1), y
+
+
+def test_the_encoder_alone_is_what_the_embeddings_are_made_of():
+    X, _ = zscored()
+    encoder = SSLEncoder.from_pretrained(n_timepoints=64, device="cpu")
+    Z = PretrainedEncoder(**ONE_SCALE).fit_transform(X)
+    assert_allclose(encoder.transform(X), Z[:, :-2], rtol=1e-3, atol=1e-4)
+    assert encoder.transform([X[0, :40]]).shape == (1, Z.shape[1] - 2)
+    assert not hasattr(clone(encoder), "net_")
+    assert clone(encoder).get_params() == encoder.get_params()
+
+
+def test_a_classifier_starts_from_the_weights(tmp_path):
+    X, y = zscored()
+    encoder = SSLEncoder.from_pretrained(n_timepoints=64, device="cpu")
+    classifier = FineTunedClassifier(
+        FrozenEstimator(encoder), max_epochs=3, random_state=0, device="cpu"
+    ).fit(X, y)
+    classifier.save(tmp_path / "classifier.safetensors")
+    again = sktsrep.load(tmp_path / "classifier.safetensors")
+    assert_array_equal(again.predict_proba(X), classifier.predict_proba(X))
+    with pytest.raises(ValueError, match=r"shape \(50,\), but the encoder was"):
+        classifier.fit(X[:, :50], y)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "match"),
+    [
+        ({"name": "large"}, r"name must be one of \['base'\], got 'large'"),
+        ({"n_timepoints": 31}, "n_timepoints must be an int of at least 32, got 31"),
+        ({"n_timepoints": 64.0}, "n_timepoints must be an int of at least 32, got 64"),
+        ({"device": "abacus"}, "abacus"),
+    ],
+)
+def test_impossible_weights_are_refused(parameters, match):
+    with pytest.raises(ValueError, match=match):
+        SSLEncoder.from_pretrained(**parameters)

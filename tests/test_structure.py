@@ -77,8 +77,16 @@ MAY_IMPORT = {
         "nn",
     },
     "preprocessing": ENGINE | {"_fit", "_gaps", "_versions", "functional", "nn"},
-    "pretrained": ENGINE | {"_files", "_fit", "_gaps", "_versions"},
-    "encoders": {"_fit", "_spectral", "augmentations", "networks", "objectives"},
+    "_weights": {"_device", "_files"},
+    "pretrained": {"_fit", "_gaps", "_validation", "_versions", "_weights"},
+    "encoders": {
+        "_fit",
+        "_spectral",
+        "_weights",
+        "augmentations",
+        "networks",
+        "objectives",
+    },
     "tokenizers": ESTIMATOR
     | {
         "_base",
