@@ -24,9 +24,16 @@ from sklearn.frozen import FrozenEstimator
 from sktsrep import FineTunedClassifier, SSLEncoder
 
 # Not those of the eleven sets that other tables report.
-DATASETS = (
-    "ArrowHead TwoLeadECG Lightning7 Ham Car GunPointAgeSpan OSULeaf SwedishLeaf"
-).split()
+DATASETS = [
+    "ArrowHead",
+    "TwoLeadECG",
+    "Lightning7",
+    "Ham",
+    "Car",
+    "GunPointAgeSpan",
+    "OSULeaf",
+    "SwedishLeaf",
+]
 
 
 def starts(n_timepoints):
