@@ -39,8 +39,8 @@ class FineTunedClassifier(SeriesClassifier):
         copied, so it is never changed itself. Of any other encoder, fitted or not, a
         clone is fitted on the training series first. None is ``SSLEncoder()`` on the
         classifier's device. With few series of one channel, start from
-        ``FrozenEstimator(SSLEncoder.from_pretrained(n_timepoints=X.shape[1]))``, and
-        standardize every series.
+        ``FrozenEstimator(SSLEncoder.from_pretrained())``, and resample series to 256
+        timepoints of mean 0 and deviation 1.
     freeze_epochs : int, default=0
         Epochs at the start in which only the head is trained.
     backbone_rate : float, default=0.1

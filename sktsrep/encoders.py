@@ -263,8 +263,8 @@ class SSLEncoder(SpectralEstimator):
         name : {"base"}, default="base"
             Which weights.
         n_timepoints : int, default=256
-            Length of the series that will follow, at least 32. Weights are of series
-            of 128 to 512 timepoints: resample series that are much longer or shorter.
+            Length of the series that will follow, at least 32. The weights are of
+            series of 128 to 512 timepoints. Resample others, best to 256.
         device : str or torch.device, default="auto"
             Where to compute; "auto" is CUDA when available.
 
