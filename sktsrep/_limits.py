@@ -1,4 +1,4 @@
-"""Limits that the channels of series keep: a sign, a range, one above another."""
+"""Limits that channels keep: a sign, one above another, a few values only."""
 
 from itertools import combinations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from sktsrep._storage import row_blocks
 
-__all__ = ["find_limits", "keep_limits"]
+__all__ = ["find_limits", "find_values", "keep_limits", "keep_values"]
 
 # What is a limit has at least this share of the distinct values exactly on it: days
 # whose highest price is the first one, hours without rain.
@@ -21,6 +21,10 @@ _BEYOND = 1e-9
 # many timepoints.
 _MOST_CHANNELS = 16
 _MOST_TIMEPOINTS = 2**14
+
+# A channel takes few values if it has at most so many, each so often in the mean.
+_FEW_VALUES = 32
+_LEAST_REPEATS = 20
 
 # Each pass moves values to one limit after the other.
 _N_PASSES = 100
@@ -165,3 +169,74 @@ def keep_limits(X, limits):
         if is_kept:
             break
     return x.reshape(X.shape).astype(X.dtype, copy=False)
+
+
+def find_values(X):
+    """Find the values of channels that take only a few, such as counts or states.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_timepoints) or \
+            (n_samples, n_channels, n_timepoints)
+        Series; NaN does not count.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``channel`` and ``value``, both (n_values,): a channel, and one of its values,
+        which ascend.
+
+    Examples
+    --------
+    >>> lamps = np.random.default_rng(0).integers(3, size=(20, 50)) * 10.0
+    >>> values = find_values(lamps)
+    >>> values["value"]
+    array([ 0., 10., 20.])
+    >>> keep_values(np.array([[-0.3, 7.0, 19.0]]), values)
+    array([[ 0., 10., 20.]])
+    """
+    points = _points(X)
+    channels, found = [], []
+    for i in range(points.shape[1]):
+        some = np.unique(points[:, i])
+        if len(some) and _are_few(some, len(points)):
+            channel = X.reshape(len(X), -1, X.shape[-1])[:, i]
+            every = np.unique(channel[np.isfinite(channel)]).astype(np.float64)
+            if _are_few(every, channel.size):
+                channels.append(np.full(len(every), i))
+                found.append(every)
+    empty = np.zeros(0)
+    return {
+        "channel": np.concatenate([empty.astype(int), *channels]),
+        "value": np.concatenate([empty, *found]),
+    }
+
+
+def _are_few(distinct, n):
+    return len(distinct) <= min(_FEW_VALUES, n / _LEAST_REPEATS)
+
+
+def keep_values(X, values):
+    """Take the nearest of a channel's few values.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_timepoints) or \
+            (n_samples, n_channels, n_timepoints)
+        Series.
+    values : dict of str to ndarray
+        From :func:`find_values`.
+
+    Returns
+    -------
+    ndarray
+        As ``X``.
+    """
+    if not len(values["value"]):
+        return X
+    x = X.reshape(len(X), -1, X.shape[-1]).copy()
+    for i in np.unique(values["channel"]):
+        own = values["value"][values["channel"] == i]
+        nearest = own[np.searchsorted((own[1:] + own[:-1]) / 2, x[:, i])]
+        x[:, i] = np.where(np.isnan(x[:, i]), np.nan, nearest)
+    return x.reshape(X.shape)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sktsrep import load
-from sktsrep._limits import find_limits, keep_limits
+from sktsrep._limits import find_limits, find_values, keep_limits, keep_values
 from tests.estimators import tiny_autoregressive, tiny_sampler, tiny_tokenizer, waves
 
 
@@ -107,3 +107,31 @@ def test_samples_of_unequal_lengths_end_where_they_end():
     ends = np.isnan(samples).all(axis=1)
     assert ends.any()
     assert is_possible(samples)[~ends].all()
+
+
+def test_channels_of_few_values_are_found():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20, 3, 40))
+    X[:, 1] = rng.choice([-2.5, 0.0, 7.0], size=(20, 40))
+    X[3, 1, 5:] = np.nan
+    values = find_values(X)
+    np.testing.assert_array_equal(values["channel"], [1, 1, 1])
+    np.testing.assert_array_equal(values["value"], [-2.5, 0.0, 7.0])
+    np.testing.assert_array_equal(keep_values(X, values), X)
+    drawn = rng.normal(size=(5, 3, 40)).astype(np.float32)
+    kept = keep_values(drawn, values)
+    assert kept.dtype == np.float32
+    np.testing.assert_array_equal(kept[:, ::2], drawn[:, ::2])
+    gaps = np.abs(drawn[:, 1, :, None] - values["value"])
+    np.testing.assert_array_equal(kept[:, 1], values["value"][gaps.argmin(axis=-1)])
+    assert len(find_values(X[:1, :, :3])["value"]) == 0
+
+
+def test_samples_take_values_of_fit(tmp_path):
+    rng = np.random.default_rng(0)
+    X = np.stack([rng.integers(4, size=(40, 50)) * 0.1, rng.normal(size=(40, 50))], 1)
+    sampler = tiny_sampler(tiny_tokenizer()).fit(X)
+    sampler.save(tmp_path / "sampler.safetensors")
+    drawn = load(tmp_path / "sampler.safetensors").sample(5, random_state=0)
+    assert set(np.unique(drawn[:, 0])) <= set(np.unique(X[:, 0]))
+    assert len(np.unique(drawn[:, 1])) > 200

@@ -21,7 +21,7 @@ from sktsrep._gaps import (
     shares_of_time,
     to_length,
 )
-from sktsrep._limits import find_limits, keep_limits
+from sktsrep._limits import find_limits, find_values, keep_limits, keep_values
 from sktsrep._texture import add_texture, find_texture
 from sktsrep._validation import (
     check_known,
@@ -269,9 +269,10 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
             self.imputer_ = GaussianImputer().fit(series)
 
     def _fit_limits(self, series):
-        """Learn what no value goes beyond; None without series."""
+        """Learn which values there are; None without series."""
         has_series = self.tokenizer_ is not None and series.ndim < 4
         self._limits = find_limits(series) if has_series else None
+        self._values = find_values(series) if has_series else None
 
     def _fit_texture(self, series):
         """Learn the noise that samples lack; None without series."""
@@ -358,13 +359,15 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
 
     def _finish(self, series, random_state):
         """Give decoded series texture, and bring them back within limits."""
-        # Older files have neither.
-        texture, limits = (
-            getattr(self, name, None) for name in ("texture_", "_limits")
+        # Older files have none of these.
+        texture, values, limits = (
+            getattr(self, name, None) for name in ("texture_", "_values", "_limits")
         )
         if texture is not None:
             random_state = self.random_state if random_state is None else random_state
             series = add_texture(series, texture, random_seed(random_state))
+        if values is not None:
+            series = keep_values(series, values)
         return series if limits is None else keep_limits(series, limits)
 
     def sample_batches(self, n_samples, batch_size=1024, *, y=None, random_state=None):

@@ -154,6 +154,7 @@ class MaskGITSampler(ImputationMixin, TokenSampler):
 
     Samples keep the linear limits of one or two channels that all timepoints of series
     in ``fit`` keep, and some reach: no rain below 0, no highest price below the lowest.
+    Channels that take few values in ``fit``, such as counts, take only these.
 
     References
     ----------
