@@ -413,20 +413,12 @@ class AnomalyDetector(
         return validate_series(self, X, reset=False, allow_nan=self._takes_gaps)
 
     def _score_series(self, unusual):
-        return _weighted_mean(
-            {
-                name: self._of_series[name](np.nanmean(values, axis=1))
-                for name, values in unusual.items()
-            }
-        )
+        means = {name: np.nanmean(x, axis=1) for name, x in unusual.items()}
+        return _mean_score(self._of_series, means)
 
     def _score_time(self, unusual):
-        return _weighted_mean(  # (n_samples, time or 1)
-            {
-                name: self._of_timepoints[name](_over_time(name, values))
-                for name, values in unusual.items()
-            }
-        )
+        values = {name: _over_time(name, x) for name, x in unusual.items()}
+        return _mean_score(self._of_timepoints, values)  # (n_samples, time or 1)
 
     def score_samples(self, X):
         """Compute how usual series are.
@@ -495,10 +487,10 @@ class AnomalyDetector(
         return np.where(self.decision_function(X) < 0, -1, 1)
 
 
-def _weighted_mean(parts):
-    """Mean of arrays by component."""
-    total = sum(_WEIGHTS[name] * part for name, part in parts.items())
-    return total / sum(_WEIGHTS[name] for name in parts)
+def _mean_score(tails, values):
+    """Weighted mean over components of the log probabilities of their values."""
+    total = sum(_WEIGHTS[name] * tails[name](x) for name, x in values.items())
+    return total / sum(_WEIGHTS[name] for name in values)
 
 
 def _over_time(name, values):
