@@ -301,6 +301,16 @@ def test_quantiles_of_forecasts_are_ordered():
         sampler.forecast(X, 0)
 
 
+@pytest.mark.parametrize("horizon", [1, 30])
+def test_forecasts_are_never_sure(horizon):
+    X = correlated()
+    sampler = tiny_sampler(tiny_tokenizer()).fit(X)
+    low, high = sampler.forecast(
+        X[..., :-horizon], horizon, quantiles=[0.1, 0.9], random_state=0
+    )
+    assert (low < high).all()
+
+
 def test_forecasts_learn_a_rhythm():
     rng = np.random.default_rng(0)
     x = np.sin(np.arange(2000) / 4) + 0.1 * rng.normal(size=2000)

@@ -289,11 +289,12 @@ class AutoregressiveSampler(TokenSampler):
         mask = np.isnan(X)
         if not mask.any():
             return X
-        likely = self.imputer_.impute(X)
+        likely, std = self.imputer_.impute(X, return_std=True)
         unknown = self._unknown_tokens(mask)
         tokens = self._encode(likely)
         drawn = self._continue(tokens, unknown, classes, random_state)
-        return self._meet(likely, mask, self.tokenizer_.decode(drawn))
+        (met,) = self._meet(likely, std, mask, self.tokenizer_.decode(drawn)[None])
+        return met
 
     def _extend_tokens(self, X, classes, random_state):
         known = validate_tokens(X, None, self.n_codes_)

@@ -42,6 +42,9 @@ _N_SOME = 256
 # memorizes which codes go together.
 _ENOUGH_TO_TIE = 500
 
+# Fillings differ from what is most likely by no more than so many deviations.
+_MOST_DEVIATIONS = 3
+
 
 class TokenSampler(ScoreSamplesMixin, TorchEstimator):
     """Base of the samplers: a tokenizer, and a network that models its tokens.
@@ -588,10 +591,16 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
         hidden = np.hstack([lost.repeat(n_levels, axis=1), hidden])
         return hidden.repeat(depth, axis=1)
 
-    def _meet(self, likely, mask, drawn):
-        """Drawn series moved by what they miss of the observed values.
+    def _meet(self, likely, std, mask, drawn):
+        """Drawn series (n_draws, *likely.shape), moved to what was observed.
 
-        ``likely`` are series with the most likely values in their gaps. What is drawn
-        differs from its own most likely values as real series do (Matheron's rule).
+        ``likely`` and ``std`` are what the imputer gives. What is drawn differs from
+        its own most likely values as real series do (Matheron's rule), but by no more
+        than a few deviations: decoders have errors where observed values leave none.
         """
-        return likely + np.where(mask, drawn - self.imputer_.impute(drawn, mask), 0)
+        # Together, because weights are those of a mask.
+        series = drawn.reshape(-1, *likely.shape[1:])
+        masks = np.concatenate([mask] * len(drawn))
+        misses = drawn - self.imputer_.impute(series, masks).reshape(drawn.shape)
+        most = _MOST_DEVIATIONS * std  # 0 where values are known
+        return likely + misses.clip(-most, most)

@@ -12,10 +12,6 @@ from sktsrep._validation import check_mask, check_positive_int, validate_series
 
 __all__ = ["ImputationMixin"]
 
-# Where observed values leave open more than this share of a channel's variance, tokens
-# are drawn.
-_OPEN = 0.1
-
 
 class ImputationMixin:
     """What samplers can do that draw any tokens given any others."""
@@ -33,10 +29,8 @@ class ImputationMixin:
     ):
         """Fill in missing parts of series with parts that fit the rest.
 
-        Where observed values leave a good deal open, tokens are sampled given the
-        others, and what is decoded is moved by what it misses of the observed values
-        [1]_. Where they leave little open, a
-        :class:`~sktsrep.imputation.GaussianImputer` fills in.
+        Tokens are sampled given those of what is observed, and what is decoded is moved
+        by what it misses of the observed values [1]_.
 
         Parameters
         ----------
@@ -54,8 +48,7 @@ class ImputationMixin:
             the mean of several has a smaller squared error, but is too smooth.
         return_std : bool, default=False
             Whether to also give the standard deviation of the fillings, 0 where values
-            are known, and that of :class:`~sktsrep.imputation.GaussianImputer` where it
-            fills in; needs ``n_draws`` of at least 2.
+            are known; needs ``n_draws`` of at least 2.
         random_state : int, RandomState instance, Generator or None, default=None
             Decides the filling; None takes the estimator's.
 
@@ -73,6 +66,11 @@ class ImputationMixin:
 
         Notes
         -----
+        Of several draws, every second one is of a whole new series, without a token
+        that is known, and meets the observed values by being moved alone. A network
+        knows its training series well and is too sure how others go on: without such
+        draws, intervals are too narrow.
+
         Gaps of recordings of any length are filled by
         :meth:`sktsrep.Windows.fill_gaps`.
 
@@ -97,11 +95,11 @@ class ImputationMixin:
         rows = np.flatnonzero(mask.reshape(len(X), -1).any(axis=1))
         if len(rows):
             _, generator = self._generators(random_state)
-            *gaps, left_open = self._gaps(X[rows], mask[rows])
-            how = n_candidates, n_draws, generator
-            draws = self._fill(*gaps, classes[rows], *how)
+            gaps = X[rows], mask[rows], classes[rows]
+            are_free = np.repeat(_are_free(n_draws)[:, None], len(rows), axis=1)
+            draws = self._fill(*gaps, are_free, n_candidates, generator)
             filled[rows] = draws[0] if n_draws == 1 else np.mean(draws, axis=0)
-            std[rows] = np.where(gaps[-1], np.std(draws, axis=0), left_open)
+            std[rows] = np.std(draws, axis=0)
             # A mean of equal numbers is off by rounding.
             filled[~mask], std[~mask] = X[~mask], 0
         if frame is not None:
@@ -109,36 +107,21 @@ class ImputationMixin:
             filled, std = (pd.DataFrame(part, **axes) for part in (filled, std))
         return (filled, std) if return_std else filled
 
-    def _gaps(self, X, mask):
-        """Series with likely values in their gaps, the gaps, where much is open.
+    def _fill(self, X, mask, classes, are_free, n_candidates, generator):
+        """Series with draws in their gaps, (n_draws, *X.shape).
 
-        Last comes the standard deviation of the likely values.
+        ``are_free`` (n_draws, n_samples) tells which draws take no token as known.
         """
         likely, std = self.imputer_.impute(X, mask, return_std=True)
-        deviation = self.imputer_.deviation_.reshape(*X.shape[1:-1], 1)
-        return likely, mask, np.square(std / deviation) > _OPEN, std
-
-    def _fill(self, likely, mask, is_open, classes, n_candidates, n_draws, generator):
-        """Series with draws of what is open, (n_draws, *likely.shape)."""
-        filled = np.repeat(likely[None], n_draws, axis=0)
-        rows = np.flatnonzero(is_open.reshape(len(likely), -1).any(axis=1))
-        if not len(rows):
-            return filled
-        likely, mask, is_open = likely[rows], mask[rows], is_open[rows]
-        unknown = self._unknown_tokens(is_open)
-        tokens = self._encode(likely), unknown, classes[rows]
+        tokens, unknown = self._encode(likely), self._unknown_tokens(mask)
         draw = functools.partial(self._generate, generator=generator)
         drawn = []
-        for _ in range(n_draws):
-            draws = [self._apply_in_chunks(draw, *tokens) for _ in range(n_candidates)]
+        for is_free in are_free:
+            rows = tokens, unknown | is_free[:, None], classes
+            draws = [self._apply_in_chunks(draw, *rows) for _ in range(n_candidates)]
             series = np.stack([self.tokenizer_.decode(draw.numpy()) for draw in draws])
             drawn.append(closest(likely, mask, series))
-        # Together, because weights are those of a mask.
-        repeated = (np.concatenate([part] * n_draws) for part in (likely, mask))
-        met = self._meet(*repeated, np.concatenate(drawn))
-        met = met.reshape(n_draws, *likely.shape)
-        filled[:, rows] = np.where(is_open, met, likely)
-        return filled
+        return self._meet(likely, std, mask, np.stack(drawn))
 
     def forecast(
         self,
@@ -154,7 +137,8 @@ class ImputationMixin:
         """Draw how series go on.
 
         The end of a series is filled in like a gap, at most half as long as the series
-        of ``fit`` at a time. Further steps follow from those that were drawn.
+        of ``fit`` at a time, by draws as in :meth:`impute`. Further steps follow from
+        those that were drawn.
 
         Parameters
         ----------
@@ -204,6 +188,7 @@ class ImputationMixin:
         X = self._latest(X)
         classes = np.repeat(self._given_classes(len(X), y), n_draws)
         path = np.repeat(X, n_draws, axis=0)
+        are_free = np.tile(_are_free(n_draws), (1, len(X)))
         _, generator = self._generators(random_state)
         length = X.shape[-1]
         most_new = max(length // 2, 1)
@@ -211,8 +196,8 @@ class ImputationMixin:
         for start in range(0, horizon, most_new):
             n_new = min(most_new, horizon - start)
             path = pad_ends(path[..., n_new:], length)
-            *gaps, _ = self._gaps(path, np.isnan(path))
-            (path,) = self._fill(*gaps, classes, n_candidates, 1, generator)
+            gaps = path, np.isnan(path), classes
+            (path,) = self._fill(*gaps, are_free, n_candidates, generator)
             futures.append(path[..., length - n_new :])
         draws = np.concatenate(futures, axis=-1)
         draws = draws.reshape(len(X), n_draws, *draws.shape[1:])
@@ -234,6 +219,11 @@ class ImputationMixin:
         times = times.reshape(len(X), *(1 for _ in X.shape[1:-1]), n_timepoints)
         latest = np.take_along_axis(X, times.clip(0, X.shape[-1] - 1), axis=-1)
         return np.where(times >= 0, latest, np.nan).astype(X.dtype)
+
+
+def _are_free(n_draws):
+    """Which draws take no token as known: every second, so that they spread enough."""
+    return np.arange(n_draws) % 2 == 1
 
 
 def _check_quantiles(quantiles):
