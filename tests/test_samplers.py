@@ -286,11 +286,18 @@ def test_candidates_that_fit_what_is_known_are_closer():
     ).fit(X)
     hidden = X[:50].copy()
     hidden[:, 10:] = np.nan
-    errors = [
-        np.square(sampler.impute(hidden, n_candidates=n, random_state=0) - X[:50])
-        for n in (1, 16)
-    ]
-    assert errors[1].mean() < errors[0].mean()
+    one, several = (
+        np.mean(
+            [
+                np.square(
+                    sampler.impute(hidden, n_candidates=n, random_state=i) - X[:50]
+                )
+                for i in range(4)
+            ]
+        )
+        for n in (1, 8)
+    )
+    assert several < 0.9 * one
 
 
 def test_whole_series_do_not_change_what_others_are_filled_with(fitted):
