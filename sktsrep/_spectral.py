@@ -1,5 +1,6 @@
 """What the estimators share that learn from series or from their spectrograms."""
 
+import copy
 import functools
 import math
 from numbers import Integral
@@ -147,6 +148,13 @@ class SpectralEstimator(
             crop_length = _CROP_LENGTH if length > _CROPPED_FROM else length
         self._cropped_to = crop_length if crop_length < length else None
 
+    def _of_length(self, n_timepoints):
+        """The same for series of another usual length, many of which come at once."""
+        other = copy.copy(self)
+        other._cropped_to = self._trained_length  # what the network is made for
+        other.sample_shape_, other.n_features_in_ = (n_timepoints,), n_timepoints
+        return other
+
     @property
     def _crop_length(self):
         return getattr(self, "_cropped_to", None)  # older files have none
@@ -154,6 +162,10 @@ class SpectralEstimator(
     @property
     def _trained_length(self):
         return self._crop_length or self.sample_shape_[-1]
+
+    def _n_rows(self, length):
+        is_whole = length == self._whole_hops_of(self.sample_shape_[-1])
+        return None if is_whole and length <= _CROPPED_FROM else super()._n_rows(length)
 
     @property
     def _hop_length(self):

@@ -1,6 +1,5 @@
 """Joint-embedding encoders: continuous representations without a decoder."""
 
-import copy
 import functools
 from numbers import Integral
 
@@ -8,7 +7,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sktsrep._fit import training_fit
 from sktsrep._spectral import SpectralEstimator
-from sktsrep._weights import NAMES, check_length, read_weights
+from sktsrep._weights import pretrained
 from sktsrep.augmentations import resolve_augmentations
 from sktsrep.networks import JointEncoder
 from sktsrep.objectives import OBJECTIVES, Objective, resolve_objective
@@ -272,7 +271,8 @@ class SSLEncoder(SpectralEstimator):
         -------
         SSLEncoder
             For series (n_samples, n_timepoints) of one channel, each with mean 0 and
-            deviation 1. Its own ``fit`` starts anew, from no weights.
+            deviation 1. Its own ``fit`` starts anew, from no weights, unless
+            ``set_params(warm_start=True)`` says to go on from them.
 
         Examples
         --------
@@ -290,20 +290,7 @@ class SSLEncoder(SpectralEstimator):
         >>> classifier.fit(zscore(X, axis=1), y).score(zscore(X, axis=1), y)
         1.0
         """
-        if name not in NAMES:
-            raise ValueError(f"name must be one of {list(NAMES)}, got {name!r}.")
-        check_length(n_timepoints, "n_timepoints")
-        return read_weights(name, device)._of_length(n_timepoints)
-
-    def _of_length(self, n_timepoints):
-        """The encoder for series of another usual length: it takes many at once.
-
-        Series of an unusual length, which often come alone, go through it a few at a
-        time.
-        """
-        other = copy.copy(self)
-        other.sample_shape_, other.n_features_in_ = (n_timepoints,), n_timepoints
-        return other
+        return pretrained(name, n_timepoints, device)
 
     @property
     def _n_features_out(self):

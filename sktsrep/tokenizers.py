@@ -19,6 +19,7 @@ from sktsrep._storage import row_blocks
 from sktsrep._training import Rows
 from sktsrep._validation import validate_tokens
 from sktsrep._warnings import warn_user
+from sktsrep._weights import pretrained
 from sktsrep.augmentations import resolve_augmentations
 from sktsrep.networks import Autoencoder
 from sktsrep.nn import LATENT_SUMMARY_SIZE, WindowScaler
@@ -336,6 +337,51 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         n_places += self._windows.has_levels
         self.token_shape_ = (n_places, module.quantizer.depth)
         return self
+
+    @classmethod
+    def from_pretrained(cls, name="base", *, n_timepoints=256, device="auto"):
+        """Make the fitted tokenizer whose weights come with the package.
+
+        They were trained, without labels, on the training parts of many archive sets.
+        Give the tokenizer to a sampler in a :class:`~sklearn.frozen.FrozenEstimator`,
+        which then trains only its prior, or take its tokens as they are.
+
+        Parameters
+        ----------
+        name : {"base"}, default="base"
+            Which weights.
+        n_timepoints : int, default=256
+            Length of the series that will follow, at least 32. The weights are of
+            series of 128 and 256 timepoints, eight to a place.
+        device : str or torch.device, default="auto"
+            Where to compute; "auto" is CUDA when available.
+
+        Returns
+        -------
+        SSLVQTokenizer
+            For series (n_samples, n_timepoints) of one channel, each with mean 0 and
+            deviation 1. Its own ``fit`` starts anew, from no weights, unless
+            ``set_params(warm_start=True)`` says to go on from them.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from scipy.stats import zscore
+        >>> from sktsrep.tokenizers import SSLVQTokenizer
+        >>> X = zscore(np.sin(np.arange(150) / 9 + np.arange(20)[:, None]), axis=1)
+        >>> tokenizer = SSLVQTokenizer.from_pretrained(n_timepoints=150, device="cpu")
+        >>> tokenizer.encode(X).shape
+        (20, 152)
+        >>> bool(np.square(tokenizer.reconstruct(X) - X).mean() < 0.01)
+        True
+        """
+        return pretrained(name, n_timepoints, device, suffix="_tokenizer")
+
+    def _of_length(self, n_timepoints):
+        other = super()._of_length(n_timepoints)
+        n_tokens, depth = other._n_tokens_of(other._usual_length), self.token_shape_[1]
+        other.token_shape_ = (n_tokens // depth, depth)
+        return other
 
     @property
     def _is_detailed(self):

@@ -1,4 +1,4 @@
-"""The encoder that comes with the package."""
+"""The encoder and the tokenizer that come with the package."""
 
 from importlib.resources import files
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from estimators import waves
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.signal import resample
 from scipy.stats import zscore
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
@@ -15,7 +16,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sktsrep
-from sktsrep import FineTunedClassifier, PretrainedEncoder, SSLEncoder
+from sktsrep import (
+    FineTunedClassifier,
+    MaskGITSampler,
+    PretrainedEncoder,
+    SSLEncoder,
+    SSLVQTokenizer,
+)
 from sktsrep.datasets import load_ucr
 
 ONE_SCALE = {"scales": (64,), "device": "cpu"}
@@ -156,6 +163,53 @@ def test_a_classifier_starts_from_the_weights(tmp_path):
         classifier.fit(X[:, :50], y)
 
 
+@pytest.mark.parametrize("n_timepoints", [64, 150, 256, 400])
+def test_tokens_without_training(n_timepoints, tmp_path):
+    X, _ = load_ucr("GunPoint")
+    X = resample(X[:40], n_timepoints, axis=1).astype(np.float32)
+    tokenizer = SSLVQTokenizer.from_pretrained(n_timepoints=n_timepoints, device="cpu")
+    tokens = tokenizer.encode(X)
+    assert tokens.shape == (40, np.prod(tokenizer.token_shape_))
+    series = tokenizer.decode(tokens)
+    assert series.dtype == X.dtype
+    assert np.square(series - X).mean() < 0.02
+    assert_array_equal(tokenizer.reconstruct(X), series)
+    embeddings = tokenizer.transform(X)
+    assert embeddings.shape == (40, len(tokenizer.get_feature_names_out()))
+    tokenizer.save(tmp_path / "tokenizer.safetensors")
+    again = sktsrep.load(tmp_path / "tokenizer.safetensors")
+    assert_array_equal(again.decode(again.encode(X)), series)
+    assert_array_equal(again.encode([X[0, :50]]), tokenizer.encode([X[0, :50]]))
+    with pytest.raises(ValueError, match="features"):
+        tokenizer.encode(X[:, 1:])
+
+
+@pytest.mark.parametrize("estimator", [SSLEncoder, SSLVQTokenizer])
+@pytest.mark.parametrize("n_timepoints", [64, 150, 600])
+def test_a_fit_goes_on_from_the_weights(estimator, n_timepoints):
+    X = zscore(random_walks(20, n_timepoints), axis=1).astype(np.float32)
+    model = estimator.from_pretrained(n_timepoints=n_timepoints, device="cpu")
+    before = model.transform(X)
+    model.set_params(warm_start=True, max_epochs=1, lr=1e-5).fit(X)
+    assert_allclose(model.transform(X).mean(), before.mean(), rtol=0.05)
+    assert not np.array_equal(model.transform(X), before)
+    anew = clone(model).set_params(warm_start=False, max_epochs=0).fit(X)
+    assert anew.transform(X).shape[0] == len(before)
+    assert model.net_.module_.made_from != anew.net_.module_.made_from
+
+
+def test_a_sampler_takes_the_tokens():
+    X, y = zscored()
+    tokenizer = SSLVQTokenizer.from_pretrained(n_timepoints=64, device="cpu")
+    sampler = MaskGITSampler(
+        FrozenEstimator(tokenizer), hidden_dim=16, max_epochs=2, device="cpu"
+    ).fit(X, y)
+    assert_array_equal(sampler.tokenizer_.encode(X), tokenizer.encode(X))
+    assert sampler.sample(3).shape == (3, 64)
+    assert sampler.forecast(X[:2, :40], 24, n_draws=2).shape == (2, 24)
+    assert sampler.score_timepoints(X[:2]).shape == (2, 64)
+
+
 @pytest.mark.parametrize(
     ("parameters", "match"),
     [
@@ -165,6 +219,7 @@ def test_a_classifier_starts_from_the_weights(tmp_path):
         ({"device": "abacus"}, "abacus"),
     ],
 )
-def test_impossible_weights_are_refused(parameters, match):
+@pytest.mark.parametrize("estimator", [SSLEncoder, SSLVQTokenizer])
+def test_impossible_weights_are_refused(estimator, parameters, match):
     with pytest.raises(ValueError, match=match):
-        SSLEncoder.from_pretrained(**parameters)
+        estimator.from_pretrained(**parameters)

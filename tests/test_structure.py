@@ -96,6 +96,7 @@ MAY_IMPORT = {
         "_storage",
         "_training",
         "_warnings",
+        "_weights",
         "augmentations",
         "nn",
         "objectives",

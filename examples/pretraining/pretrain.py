@@ -1,14 +1,16 @@
-"""Train the encoder that `SSLEncoder.from_pretrained("base")` gives.
+"""Train what `SSLEncoder.from_pretrained` and `SSLVQTokenizer.from_pretrained` give.
 
 It sees series of many sets at once, without labels: the training parts of UCR and UEA
 sets, each channel a series of its own, and random walks and waves that nobody recorded.
-Every series is resampled to one of three lengths and standardized. Test parts are never
+Every series is resampled to one of a few lengths and standardized. Test parts are never
 read.
 
     python examples/pretraining/pretrain.py --data DIR --out base.safetensors
+    python examples/pretraining/pretrain.py --data DIR --model tokenizer \\
+        --out base_tokenizer.safetensors
 
 ``DIR`` holds ``ucr/<name>.npz`` and ``uea/<name>.npz``, with ``X_train``. ``--fold``
-leaves out a third of the sets, for an encoder that has never seen them; relatives, such
+leaves out a third of the sets, for a model that has never seen them; relatives, such
 as the two Cricket sets, are left out together. A training that was stopped goes on from
 its ``.checkpoint``.
 """
@@ -20,11 +22,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sktsrep import SSLEncoder
+from sktsrep import SSLEncoder, SSLVQTokenizer
+
+# What to train, on series of which lengths, in how many steps. The places of a latent
+# map are made for the longest series; tokens tell of no more than eight timepoints.
+MODELS = {
+    "encoder": (SSLEncoder, (128, 256, 512), 2000),
+    "tokenizer": (SSLVQTokenizer, (128, 256), 3000),
+}
 
 N_FOLDS = 3
-LENGTHS = (128, 256, 512)
-N_STEPS = 2000
 BATCH_SIZE = 64
 MOST_SERIES = 200  # of a set
 N_SYNTHETIC = 3000
@@ -121,8 +128,8 @@ def synthetic(rng):
     return mixed + rng.exponential(0.1) * rng.normal(size=n)
 
 
-def make_data(data, fold):
-    """Series of three lengths, ended by NaN, that the encoder is trained on."""
+def make_data(data, fold, lengths):
+    """Series of some lengths, ended by NaN, that a model is trained on."""
     rng = np.random.default_rng(0)
     paths = {path.stem: path for path in sorted(data.glob("u[ce][ra]/*.npz"))}
     left_out = folds(paths)
@@ -131,9 +138,9 @@ def make_data(data, fold):
         found = list(channels(path, rng))  # always, so that folds draw alike
         if left_out[name] != fold:
             series += found
-    X = np.full((len(series), max(LENGTHS)), np.nan, dtype=np.float32)
+    X = np.full((len(series), max(lengths)), np.nan, dtype=np.float32)
     for row, values in zip(X, series, strict=True):
-        length = rng.choice(LENGTHS)
+        length = rng.choice(lengths)
         row[:length] = resample(values, length)
     return X
 
@@ -143,25 +150,28 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--model", choices=MODELS, default="encoder")
     parser.add_argument("--fold", type=int, help="third of the sets to leave out")
-    parser.add_argument("--steps", type=int, default=N_STEPS)
+    parser.add_argument("--steps", type=int, help="the model's own by default")
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    X = make_data(options.data, options.fold)
+    make_model, lengths, n_steps = MODELS[options.model]
+    n_steps = n_steps if options.steps is None else options.steps
+    X = make_data(options.data, options.fold, lengths)
     print(f"{len(X)} series")
-    encoder = SSLEncoder(
+    model = make_model(
         n_fft=16,
         batch_size=BATCH_SIZE,
-        max_epochs=round(options.steps * BATCH_SIZE / len(X)),
+        max_epochs=round(n_steps * BATCH_SIZE / len(X)),
         device=options.device,
         random_state=0,
         verbose=1,
         checkpoint=options.out.with_suffix(".checkpoint"),
     )
-    encoder.fit(X)
-    encoder.set_params(checkpoint=None, verbose=0)
-    encoder.save(options.out)
+    model.fit(X)
+    model.set_params(checkpoint=None, verbose=0)
+    model.save(options.out)
 
 
 if __name__ == "__main__":
