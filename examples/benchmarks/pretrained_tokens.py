@@ -28,7 +28,7 @@ import sktsrep
 from sktsrep import SSLVQTokenizer
 from sktsrep.metrics import discriminative_score, roughness_ratio
 
-DATASETS = ["Trace", "UMD", "MiddlePhalanxTW", "DiatomSizeReduction", "Haptics"]
+DATASETS = ["Trace", "UMD", "MiddlePhalanxTW", "DiatomSizeReduction"]
 MOST_SERIES = 600
 
 # Of the training that goes on from the weights.
