@@ -36,8 +36,9 @@ for name, forecast in (("draws", median), ("training days", usual)):
     print(f"mean absolute error of the median of the {name}: {error:.2f}")
 
 # %%
-# Six unseen days. On average, the median is closer to the demand than the median of the
-# training days. The band is too narrow: it holds about half of the values.
+# Six unseen days. On average, the median is twice as close to the demand as the median
+# of the training days. The band holds 70 % of the values, because there are only twenty
+# draws: that of twenty random training days holds 76 %.
 
 figure, axes = plt.subplots(
     2, 3, figsize=(9, 5), sharex=True, sharey=True, layout="constrained"
