@@ -189,6 +189,7 @@ def test_tokens_without_training(n_timepoints, tmp_path):
 def test_a_fit_goes_on_from_the_weights(estimator, n_timepoints):
     X = zscore(random_walks(20, n_timepoints), axis=1).astype(np.float32)
     model = estimator.from_pretrained(n_timepoints=n_timepoints, device="cpu")
+    assert model.max_epochs == "auto"
     before = model.transform(X)
     model.set_params(warm_start=True, max_epochs=1, lr=1e-5).fit(X)
     assert_allclose(model.transform(X).mean(), before.mean(), rtol=0.05)

@@ -49,7 +49,7 @@ def read_weights(file, device):
     resolved = resolve_device(device)
     with as_file(files("sktsrep") / "_weights" / f"{file}.safetensors") as path:
         estimator, _ = read(path)
-    estimator.set_params(device=device)
+    estimator.set_params(device=device, max_epochs="auto")  # for fits of its own
     estimator.net_.set_params(device=str(resolved))
     estimator.net_.module_.to(resolved)
     return estimator
