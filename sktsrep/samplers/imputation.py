@@ -66,10 +66,10 @@ class ImputationMixin:
 
         Notes
         -----
-        Of several draws, every second one is of a whole new series, without a token
-        that is known, and meets the observed values by being moved alone. A network
-        knows its training series well and is too sure how others go on: without such
-        draws, intervals are too narrow.
+        Every second of several draws is a whole new series: no token counts as known,
+        and it meets the observed values by being moved alone. A network knows its
+        training series well and is too sure how others go on, so intervals would be
+        too narrow without such draws.
 
         Gaps of recordings of any length are filled by
         :meth:`sktsrep.Windows.fill_gaps`.
@@ -96,7 +96,7 @@ class ImputationMixin:
         if len(rows):
             _, generator = self._generators(random_state)
             gaps = X[rows], mask[rows], classes[rows]
-            are_free = np.repeat(_are_free(n_draws)[:, None], len(rows), axis=1)
+            are_free = _are_free(n_draws)[:, None]
             draws = self._fill(*gaps, are_free, n_candidates, generator)
             filled[rows] = draws[0] if n_draws == 1 else np.mean(draws, axis=0)
             std[rows] = np.std(draws, axis=0)
@@ -110,7 +110,8 @@ class ImputationMixin:
     def _fill(self, X, mask, classes, are_free, n_candidates, generator):
         """Series with draws in their gaps, (n_draws, *X.shape).
 
-        ``are_free`` (n_draws, n_samples) tells which draws take no token as known.
+        ``are_free`` tells which draws take no token as known: (n_draws, n_samples), or
+        (n_draws, 1) for all series alike.
         """
         likely, std = self.imputer_.impute(X, mask, return_std=True)
         tokens, unknown = self._encode(likely), self._unknown_tokens(mask)
