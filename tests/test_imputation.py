@@ -135,10 +135,48 @@ def test_a_series_alone_is_filled_like_among_others():
     assert_array_equal(together, alone)
 
 
+def bumps(n_samples=60, n_timepoints=40, seed=0):
+    """Bumps of random heights at two places that all series share, with some noise."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(n_timepoints)
+    shapes = np.exp(-np.square((time - np.array([[12], [28]])) / 3))
+    X = rng.normal(size=(n_samples, 2)) @ shapes
+    return X + 0.05 * rng.normal(size=X.shape)
+
+
+@pytest.mark.parametrize("make", [bumps, correlated])
+def test_the_prior_weight_suits_the_series(make):
+    X, test = make(seed=0), make(seed=1)
+    chosen = GaussianImputer().fit(X)
+    assert (chosen.prior_weight_ < 100) == (make is bumps)
+    gaps = test.copy()
+    gaps[..., 10:20] = np.nan
+    error, fixed = (
+        np.abs(imputer.transform(gaps) - test).mean()
+        for imputer in (chosen, GaussianImputer(100).fit(X))
+    )
+    assert error < fixed
+    assert GaussianImputer().fit(X[:1]).prior_weight_ == 100
+
+
+def test_separable_covariances_tell_a_channel_from_few_series(monkeypatch):
+    X = correlated(n_samples=66, n_channels=4)
+    gaps = X[6:].copy()
+    gaps[:, 0] = np.nan
+
+    def error():
+        filled = GaussianImputer().fit(X[:6]).transform(gaps)
+        return np.abs(filled - X[6:]).mean()
+
+    half = error()
+    monkeypatch.setattr("sktsrep.imputation._SEPARABLE_SHARE", 0)
+    assert half < 0.95 * error()
+
+
 def test_long_series_are_filled_by_what_is_near(monkeypatch):
     X = correlated(n_channels=2, n_timepoints=300)
     mask = np.random.default_rng(0).random(X.shape) < 0.1
-    imputer = GaussianImputer().fit(X)
+    imputer = GaussianImputer(100).fit(X)
     whole = imputer.impute(X[:5], mask[:5])
     monkeypatch.setattr("sktsrep.imputation._NEAREST", 150)
     monkeypatch.setattr("sktsrep.imputation._AT_ONCE", 5)

@@ -308,8 +308,8 @@ def test_whole_series_do_not_change_what_others_are_filled_with(fitted):
 
 
 def test_imputed_stretches_meet_what_is_known():
-    X, _ = waves(n_samples=60)
-    sampler = tiny_sampler(tiny_tokenizer()).fit(X)
+    train, X = np.split(waves(n_samples=120)[0], 2)
+    sampler = tiny_sampler(tiny_tokenizer()).fit(train)
     mask = np.zeros(X.shape, dtype=bool)
     mask[:, 20:35] = True
     filled = sampler.impute(X, mask, random_state=0)
