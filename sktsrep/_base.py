@@ -26,6 +26,7 @@ from sktsrep._device import (
     to_device,
     to_tensor,
 )
+from sktsrep._files import check_folder
 from sktsrep._fit import is_nested_fit, learned_once
 from sktsrep._gaps import bridge, by_length, observed_lengths, pad_ends
 from sktsrep._holdout import held_out_rows, n_held_out
@@ -146,11 +147,14 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
     def _validate_params(self):
         super()._validate_params()
         check_callbacks(self.callbacks)
-        if self.checkpoint is not None and not isinstance(self.random_state, Integral):
+        if self.checkpoint is None:
+            return
+        if not isinstance(self.random_state, Integral):
             raise ValueError(
                 "checkpoint needs a random_state that is an int, got "
                 f"{self.random_state!r} instead."
             )
+        check_folder(self.checkpoint)
 
     # ------------------------------------------------------------------ training
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.validation import _num_samples
 
 from sktsrep._versions import load
 
@@ -44,10 +45,11 @@ class block_function:
 
     Notes
     -----
-    Called with an array of series ``(n_samples, ...)``, it gives an array of as many
-    rows. Called with a DataFrame whose rows are series, it gives a DataFrame or a
-    Series with the same index. A block without rows gives none, and so tells shape,
-    dtype and columns. A series gives the same bits in any block.
+    Called with an array of series ``(n_samples, ...)``, or with a list of unequal ones
+    where the method takes them, it gives an array of as many rows. Called with a
+    DataFrame whose rows are series, it gives a DataFrame or a Series with the same
+    index. A block without rows gives none, and so tells shape, dtype and columns. A
+    series gives the same bits in any block.
 
     A file that was replaced is opened anew. Save a changed model to another path,
     though, or blocks that are computed meanwhile come from both. Threads of a process
@@ -96,11 +98,10 @@ class block_function:
                 f"{self.method} for series."
             )
         compute = getattr(estimator, self.method)
-        values = np.asarray(block)
-        if len(values):
+        if _num_samples(block):
             result = np.asarray(compute(block))
         else:
-            one = np.zeros((1, *estimator.sample_shape_), values.dtype)
+            one = np.zeros((1, *estimator.sample_shape_), np.asarray(block).dtype)
             result = np.asarray(compute(one))[:0]
         if isinstance(block, pd.DataFrame):
             return self._as_frame(result, block.index, estimator)

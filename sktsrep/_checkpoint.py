@@ -1,23 +1,27 @@
 """Trainings that go on where they were stopped: the file of their state."""
 
+import glob
 import io
 import os
 import time
+from pickle import PicklingError
+from types import CodeType, FunctionType
 
-import joblib
 import torch
+from joblib.hashing import NumpyHasher
 
 from sktsrep._files import write_atomically
 from sktsrep._ranks import from_first, is_first
 
 __all__ = ["Checkpoint", "identity"]
 
-# Epochs that are shorter share a checkpoint.
+# Epochs that are shorter share a checkpoint, and longer ones have one so often.
 _SECONDS = 1.0
+_SECONDS_IN_EPOCH = 30.0
 
 
 class Checkpoint:
-    """File with the state of a training after an epoch.
+    """File with the state of a training after an epoch, or within a long one.
 
     Parameters
     ----------
@@ -33,7 +37,7 @@ class Checkpoint:
         self.path = path
         self.identity = identity
         self.device = device
-        self.written_at = -_SECONDS
+        self.written_at = time.monotonic()
 
     def read(self):
         """Read the state; None without a file.
@@ -68,15 +72,18 @@ class Checkpoint:
         return state
 
     def _contents(self):
+        # What a process left that was killed while it wrote.
+        for temporary in glob.glob(f"{glob.escape(os.path.realpath(self.path))}.*.tmp"):
+            os.unlink(temporary)
         if not os.path.exists(self.path):
             return None
         with open(self.path, "rb") as file:
             return file.read()
 
-    @property
-    def is_due(self):
+    def is_due(self, *, in_epoch=False):
         """Whether the last one was written long enough ago."""
-        return time.monotonic() - self.written_at >= _SECONDS
+        seconds = _SECONDS_IN_EPOCH if in_epoch else _SECONDS
+        return time.monotonic() - self.written_at >= seconds
 
     def write(self, state):
         """Replace the file, which is complete at any moment."""
@@ -92,11 +99,16 @@ def identity(*facts):
     Parameters
     ----------
     *facts : object
-        Anything that can be pickled.
+        Anything that can be pickled, and functions.
 
     Returns
     -------
     str
+
+    Raises
+    ------
+    TypeError
+        For what cannot be pickled.
 
     Examples
     --------
@@ -108,4 +120,35 @@ def identity(*facts):
     arrays = [
         fact.numpy(force=True) if torch.is_tensor(fact) else fact for fact in facts
     ]
-    return joblib.hash(arrays)
+    try:
+        return _Hasher("md5").hash(arrays)
+    except PicklingError as error:
+        raise TypeError(
+            "What is trained cannot be told from other fits, because a parameter "
+            f"cannot be pickled: {error.args[0]!s:.200}"
+        ) from error
+
+
+class _Hasher(NumpyHasher):
+    """Joblib's, which tells functions by what they do: pickles know only names."""
+
+    def __init__(self, hash_name):
+        super().__init__(hash_name)
+        self.functions = []
+
+    def save(self, obj):
+        """Pickle an object into the hash."""
+        is_others = isinstance(obj, FunctionType) and not _is_own(obj)
+        if is_others and not any(obj is function for function in self.functions):
+            self.functions.append(obj)  # some hold themselves
+            cells = [cell.cell_contents for cell in obj.__closure__ or ()]
+            obj = obj.__code__, obj.__defaults__, obj.__kwdefaults__, cells
+        elif is_others:
+            obj = obj.__qualname__
+        elif isinstance(obj, CodeType):
+            obj = obj.co_code, obj.co_consts, obj.co_names
+        super().save(obj)
+
+
+def _is_own(function):
+    return str(function.__module__).startswith("sktsrep.")

@@ -1,5 +1,6 @@
 """Files that hold plain values and arrays: safetensors."""
 
+import errno
 import json
 import os
 import secrets
@@ -13,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktsrep._plain import from_plain, to_plain
 
-__all__ = ["read", "write", "write_atomically"]
+__all__ = ["check_folder", "read", "write", "write_atomically"]
 
 # Goes up when older versions of the package cannot read what this one writes.
 FORMAT_VERSION = 1
@@ -43,8 +44,18 @@ def write(estimator, path, versions):
     write_atomically(path, save_arrays(arrays, metadata))
 
 
+def check_folder(path):
+    """Raise OSError where a path has no folder, or is one."""
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+
+
 def write_atomically(path, data):
     """Write bytes to a file that is the old one until the new one is complete."""
+    check_folder(path)
     path = os.path.realpath(path)
     temporary = f"{path}.{secrets.token_hex(4)}.tmp"
     try:

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import functools
+import os
 import sys
 from contextvars import ContextVar
 
@@ -144,7 +145,7 @@ def clone_with_seed(estimator, random_state):
     return copied
 
 
-def fitted_copy(estimator, X, random_state, context):
+def fitted_copy(estimator, X, random_state, context, checkpoint=None):
     """Make a fitted copy of an estimator that was handed in.
 
     What stands in a FrozenEstimator is copied as it is, because it may be fitted again
@@ -160,6 +161,9 @@ def fitted_copy(estimator, X, random_state, context):
         Seeds a clone without a seed.
     context : scikit-learn callback context
         The clone's training is part of it.
+    checkpoint : str, path-like or None
+        That of the fit around it. A clone without one has its own beside it, while it
+        is fitted.
 
     Returns
     -------
@@ -174,5 +178,9 @@ def fitted_copy(estimator, X, random_state, context):
         check_is_fitted(estimator.estimator)
         return copy.deepcopy(estimator.estimator)
     copied = clone_with_seed(estimator, random_state)
+    lends = checkpoint is not None and copied.get_params().get("checkpoint", 0) is None
+    if lends:
+        copied.set_params(checkpoint=f"{os.fspath(checkpoint)}.first")
     with context.propagate_callback_context(copied):
-        return copied.fit(X)
+        copied.fit(X)
+    return copied.set_params(checkpoint=None) if lends else copied

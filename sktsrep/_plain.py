@@ -134,8 +134,10 @@ def to_plain(value, where="value"):
     if type(value) in (list, tuple):
         items = [to_plain(item, f"{where}[{i}]") for i, item in enumerate(value)]
         return items if type(value) is list else {"tuple": items}
-    if type(value) is dict and all(type(name) is str for name in value):
-        return {"dict": _plain_items(value, where)}
+    if type(value) is dict:
+        if all(type(name) is str for name in value):
+            return {"dict": _plain_items(value, where)}
+        return {"pairs": to_plain(list(value.items()), where)}
     if isinstance(value, np.generic):
         return {"scalar": _plain_array(np.asarray(value), where)}
     if isinstance(value, np.ndarray):
@@ -335,6 +337,7 @@ _MAKERS = {
     "number": lambda content, largest: float(content),
     "tuple": lambda content, largest: tuple(from_plain(content, largest)),
     "dict": _items,
+    "pairs": lambda content, largest: dict(from_plain(content, largest)),
     "scalar": lambda content, largest: from_plain(content)[()],
     "text": _make_text,
     "device": lambda content, largest: torch.device(content),

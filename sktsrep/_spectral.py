@@ -18,6 +18,7 @@ from sktsrep._device import as_series, resolve_device, to_device, to_tensor
 from sktsrep._fit import learned_once
 from sktsrep._gaps import bridge, channel_moments
 from sktsrep._storage import row_blocks, stored
+from sktsrep._validation import check_out
 from sktsrep._warnings import warn_user
 from sktsrep.functional import guarded_scale, limited_shape, resolve_frames
 from sktsrep.nn import STFT, SpectralEncoder, stage_sizes
@@ -370,18 +371,22 @@ class SpectralEstimator(
             What :meth:`transform` gives for every part.
         """
         check_is_fitted(self)
-        return map(self.transform, batches)
+        return map(self._transform_part, batches)
+
+    def _transform_part(self, X):
+        """As :meth:`transform`; a part without rows gives none."""
+        if _num_samples(X):
+            return self.transform(X)
+        one = np.zeros((1, *self.sample_shape_), np.asarray(X).dtype)
+        return self.transform(one)[:0]
 
     def _transform_into(self, X, out):
         """As :meth:`transform`, a part at a time, into an array."""
         check_is_fitted(self)
-        shape = (_num_samples(X), self._n_features_out)
-        if getattr(out, "shape", None) != shape:
-            raise ValueError(
-                f"out must be an array of shape {shape}, got "
-                f"{getattr(out, 'shape', type(out).__name__)} instead."
-            )
-        for rows in row_blocks(len(out)):
+        n_samples = _num_samples(X)
+        like = np.asarray(self.transform(_safe_indexing(X, slice(0, 1))))
+        check_out(out, (n_samples, self._n_features_out), like.dtype)
+        for rows in row_blocks(n_samples):
             out[rows] = np.asarray(self.transform(_safe_indexing(X, rows)))
         return out
 

@@ -19,6 +19,7 @@ __all__ = [
     "check_known",
     "check_mask",
     "check_n_axes",
+    "check_out",
     "check_positive_int",
     "check_series",
     "class_indices",
@@ -296,6 +297,18 @@ def validate_tokens(tokens, n_tokens, n_codes, least=0):
             "Series need a tokenizer; if these are tokens, give n_codes."
         )
     return tokens.astype(np.int64)
+
+
+def check_out(out, shape, dtype):
+    """Raise ValueError unless features can be written into an array."""
+    found = getattr(out, "shape", type(out).__name__)
+    if found != shape:
+        raise ValueError(f"out must be an array of shape {shape}, got {found} instead.")
+    is_numpys = isinstance(out.dtype, np.dtype)
+    if not (is_numpys and np.can_cast(dtype, out.dtype, "same_kind")):
+        raise ValueError(f"out must be able to hold {dtype}, got {out.dtype} instead.")
+    if not getattr(getattr(out, "flags", None), "writeable", True):
+        raise ValueError("out is read-only. Open a memory map with mode='r+'.")
 
 
 def check_mask(mask, X):

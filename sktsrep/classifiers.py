@@ -267,7 +267,7 @@ class FineTunedClassifier(SeriesClassifier):
         encoder = self.encoder
         if encoder is None:
             encoder = SSLEncoder(device=self.device)
-        encoder = fitted_copy(encoder, X, self.random_state, context)
+        encoder = fitted_copy(encoder, X, self.random_state, context, self.checkpoint)
         if encoder.sample_shape_ != self.sample_shape_:
             raise ValueError(
                 f"X has samples of shape {self.sample_shape_}, but the encoder was "

@@ -56,6 +56,18 @@ class StopAt(Callback):
             raise PowerCut
 
 
+class StopAtStep(Callback):
+    """Cuts the power after so many steps of this process."""
+
+    def __init__(self, n_steps):
+        self.n_steps = n_steps
+
+    def on_batch_begin(self, net, training=False, **kwargs):
+        if training and self.n_steps == 0:
+            raise PowerCut
+        self.n_steps -= training
+
+
 def tiny_tokenizer(**params):
     codebook = {"quantizer": EMACodebook(8, dim=4)}
     return SSLVQTokenizer(**{**codebook, **TINY_BACKBONE, **params})

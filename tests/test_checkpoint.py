@@ -16,6 +16,7 @@ from sktsrep import _checkpoint
 from tests.estimators import (
     PowerCut,
     StopAt,
+    StopAtStep,
     tiny_autoregressive,
     tiny_classifier,
     tiny_encoder,
@@ -70,6 +71,82 @@ def test_a_stopped_training_ends_like_one_that_was_not(name, stops, tmp_path):
     whole = MAKERS[name]().set_params(checkpoint=path, batch_size=16).fit(X, y)
     expected = MAKERS[name]().set_params(batch_size=16).fit(X, y)
     assert_same_training(whole, expected)
+
+
+def test_a_training_goes_on_within_an_epoch(tmp_path, monkeypatch):
+    monkeypatch.setattr(_checkpoint, "_SECONDS_IN_EPOCH", 0.0)
+    X, y = waves(n_samples=60)
+    unequal = [x[: 50 - i % 20] for i, x in enumerate(X)]  # batches are drawn and cut
+    for name, series in (("tokenizer", unequal), ("fcn", X), ("maskgit", X)):
+        path = tmp_path / name
+        for n_steps in (3, 5, 1):
+            stopped = MAKERS[name]().set_params(
+                checkpoint=path, callbacks=[StopAtStep(n_steps)], batch_size=16
+            )
+            with pytest.raises(PowerCut):
+                stopped.fit(series, y)
+        whole = MAKERS[name]().set_params(checkpoint=path, batch_size=16)
+        expected = MAKERS[name]().set_params(batch_size=16).fit(series, y)
+        assert_same_training(whole.fit(series, y), expected)
+
+
+@pytest.mark.parametrize("make", ["maskgit", "classifier"])
+def test_the_first_stage_has_a_checkpoint_of_its_own(make, tmp_path):
+    X, y = waves(n_samples=60)
+    path = tmp_path / "checkpoint"
+    makers = {
+        "maskgit": lambda *stop: tiny_sampler(
+            tiny_tokenizer(max_epochs=6, callbacks=[*stop]), **LONG
+        ),
+        "classifier": lambda *stop: tiny_classifier(
+            tiny_encoder(max_epochs=6, callbacks=[*stop]), **LONG
+        ),
+    }
+    with pytest.raises(PowerCut):
+        makers[make](StopAt(3)).set_params(checkpoint=path).fit(X, y)
+    resumed = makers[make](StopAt(4)).set_params(checkpoint=path)
+    with pytest.raises(PowerCut):  # the fourth epoch is the first one of this process
+        resumed.fit(X, y)
+    model = makers[make]().set_params(checkpoint=path).fit(X, y)
+    assert_same_training(model, makers[make]().fit(X, y))
+    inner = model.tokenizer_ if make == "maskgit" else model.encoder_
+    assert inner.checkpoint is None
+
+
+def test_functions_are_known_by_what_they_do(tmp_path):
+    X, _ = waves()
+
+    def model(factor):
+        views = ["gauss", lambda x: factor * x]
+        return tiny_encoder(
+            augmentations=views, checkpoint=tmp_path / "checkpoint", **LONG
+        )
+
+    encoder = model(2).fit(X)
+    assert_same_training(model(2).set_params(callbacks=[StopAt(1)]).fit(X), encoder)
+    with pytest.raises(ValueError, match="other data or parameters"):
+        model(3).fit(X)
+
+
+def test_what_a_killed_writer_left_is_deleted(tmp_path):
+    X, _ = waves()
+    left = tmp_path / "checkpoint.0123abcd.tmp"
+    left.write_bytes(b"half")
+    tiny_encoder(checkpoint=tmp_path / "checkpoint", **LONG).fit(X)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
+
+
+def test_a_folder_must_be_there(tmp_path):
+    X, _ = waves()
+    missing = tmp_path / "nowhere" / "checkpoint"
+    encoder = tiny_encoder(callbacks=[StopAt(1)], **LONG)
+    with pytest.raises(FileNotFoundError, match=r"nowhere'$"):
+        encoder.set_params(checkpoint=missing).fit(X)
+    with pytest.raises(IsADirectoryError):
+        encoder.set_params(checkpoint=tmp_path).fit(X)
+    encoder.set_params(checkpoint=None, callbacks=None).fit(X)
+    with pytest.raises(FileNotFoundError, match=r"nowhere'$"):
+        encoder.save(missing)
 
 
 @pytest.mark.parametrize("early_stopping", [1, 3])

@@ -62,6 +62,25 @@ def test_results_need_room(fitted):
             fitted.transform(X, out=out)
 
 
+def test_results_need_a_dtype_that_holds_them(fitted):
+    X, _ = waves(n_samples=40)
+    expected = fitted.transform(X)
+    for out in (np.empty(expected.shape, bool), torch.empty(expected.shape)):
+        with pytest.raises(ValueError, match="out must be able to hold"):
+            fitted.transform(X, out=out)
+    out = np.empty(expected.shape)
+    out.flags.writeable = False
+    with pytest.raises(ValueError, match="out is read-only"):
+        fitted.transform(X, out=out)
+
+
+def test_parts_may_be_empty(fitted):
+    X, _ = waves(n_samples=40)
+    none, some = fitted.transform_batches([X[:0], X[:3]])
+    assert none.shape == (0, some.shape[1])
+    assert none.dtype == some.dtype
+
+
 def test_parts_are_transformed_one_at_a_time(fitted):
     X, _ = waves(n_samples=40)
     read = []

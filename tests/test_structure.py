@@ -55,6 +55,7 @@ MAY_IMPORT = {
     | {
         "_callbacks",
         "_checkpoint",
+        "_files",
         "_fit",
         "_gaps",
         "_holdout",
@@ -72,6 +73,7 @@ MAY_IMPORT = {
         "_fit",
         "_gaps",
         "_storage",
+        "_validation",
         "_warnings",
         "functional",
         "nn",

@@ -12,6 +12,8 @@ __all__ = [
     "check_callbacks",
     "freeze",
     "n_finished",
+    "random_state",
+    "set_random_state",
 ]
 
 
@@ -58,7 +60,7 @@ class FitProgress(Callback):
 
 
 class Resume(Callback):
-    """Write the state of a training after its epochs, and go on from there.
+    """Write the state of a training after and in its epochs, and go on from there.
 
     It comes last, so that the state is that after all other callbacks.
 
@@ -87,9 +89,7 @@ class Resume(Callback):
         if self.state_ is None:
             return
         state, self.state_ = self.state_, None
-        with torch.no_grad():
-            for name, tensor in _tensors(net.module_).items():
-                tensor.copy_(state["tensors"][name])
+        _set_tensors(net.module_, state["tensors"])
         for name, parameter in net.module_.named_parameters():
             parameter.requires_grad_(name in state["trainable"])
         net.optimizer_.load_state_dict(state["optimizer"])
@@ -99,10 +99,15 @@ class Resume(Callback):
         callbacks["schedule"].lr_scheduler_.load_state_dict(state["schedule"])
         if "early_stopping" in callbacks:
             vars(callbacks["early_stopping"]).update(state["early_stopping"])
-        _set_random_state(state["random"], torch.device(net.device))
+        set_random_state(state["random"], torch.device(net.device))
+        net.begun_epoch_ = _unpacked(state.get("begun"))  # older files have none
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        if training and self._is_writer and self.checkpoint.is_due(in_epoch=True):
+            self._write(net, in_epoch=True)
 
     def on_epoch_end(self, net, **kwargs):
-        if self._is_writer and self.checkpoint.is_due:
+        if self._is_writer and self.checkpoint.is_due():
             self._write(net)
 
     def on_train_end(self, net, **kwargs):
@@ -110,7 +115,7 @@ class Resume(Callback):
         if self._is_writer and n_finished(net) == len(net.history):
             self._write(net, is_finished=True)
 
-    def _write(self, net, is_finished=False):
+    def _write(self, net, *, is_finished=False, in_epoch=False):
         callbacks = dict(net.callbacks_)
         stopping = callbacks.get("early_stopping")
         names = ("misses_", "dynamic_threshold_", "best_epoch_", "best_model_weights_")
@@ -126,12 +131,28 @@ class Resume(Callback):
                 "optimizer": net.optimizer_.state_dict(),
                 "schedule": callbacks["schedule"].lr_scheduler_.state_dict(),
                 "early_stopping": stopping and {n: getattr(stopping, n) for n in names},
-                "history": list(net.history),
+                "history": list(net.history)[: -1 if in_epoch else None],
                 "n_steps": net.n_steps_,
                 "best": net.best_,
-                "random": _random_state(torch.device(net.device)),
+                "random": random_state(torch.device(net.device)),
+                "begun": _packed(net.begun_epoch_) if in_epoch else None,
             }
         )
+
+
+def _packed(begun):
+    """State of an epoch with one tensor per term, because files of many are slow."""
+    terms = begun["terms"]
+    columns = {name: torch.stack([row[name] for row in terms]) for name in terms[0]}
+    return {**begun, "terms": columns}
+
+
+def _unpacked(begun):
+    if begun is None:
+        return None
+    columns = begun["terms"]
+    rows = zip(*columns.values(), strict=True)
+    return {**begun, "terms": [dict(zip(columns, row, strict=True)) for row in rows]}
 
 
 def _tensors(network):
@@ -139,12 +160,26 @@ def _tensors(network):
     return {**dict(network.named_parameters()), **dict(network.named_buffers())}
 
 
-def _random_state(device):
+@torch.no_grad()
+def _set_tensors(network, tensors):
+    """Set what :func:`_tensors` gave; some buffers are made by the first step."""
+    for name, tensor in tensors.items():
+        path, _, last = name.rpartition(".")
+        part = network.get_submodule(path)
+        if getattr(part, last) is None:
+            setattr(part, last, tensor)
+        else:
+            getattr(part, last).copy_(tensor)
+
+
+def random_state(device):
+    """Get the states of torch's generators of the host and the device."""
     on_device = None if device.type == "cpu" else torch.cuda.get_rng_state(device)
     return torch.get_rng_state(), on_device
 
 
-def _set_random_state(state, device):
+def set_random_state(state, device):
+    """Set what :func:`random_state` gave."""
     host, on_device = state
     torch.set_rng_state(host.cpu())
     if on_device is not None:

@@ -17,7 +17,7 @@ from sktsrep._device import (
 from sktsrep._plain import from_plain, to_plain
 from sktsrep._ranks import average_gradients, n_ranks, note_interrupt, stop_together
 from sktsrep._training.batches import DeviceBatches
-from sktsrep._training.callbacks import PrintEpochs
+from sktsrep._training.callbacks import PrintEpochs, random_state, set_random_state
 from sktsrep._training.graphs import RecordedSteps, can_be_recorded
 from sktsrep.nn import arrays_of, remake, unfilled
 
@@ -55,6 +55,7 @@ class SeriesNet(skorch.NeuralNet):
     """
 
     recorded_steps_ = None
+    begun_epoch_ = None
 
     def __init__(self, module, *, amp=False, validation_seed=0, **kwargs):
         self.amp = amp
@@ -122,7 +123,7 @@ class SeriesNet(skorch.NeuralNet):
         """
         self.trim_for_prediction()
         self.module = type(self.module_)
-        self.recorded_steps_ = None
+        self.recorded_steps_ = self.begun_epoch_ = None
 
     # --------------------------------------------------------------------- training
 
@@ -191,9 +192,11 @@ class SeriesNet(skorch.NeuralNet):
         """Run one epoch as skorch does, but read the loss from the device once."""
         if iterator is None:
             return
-        terms = []
+        batches, terms = iterator, []
+        if training:
+            batches, terms = self._begin_epoch(iterator)
         with nullcontext() if training else self._validation_draws():
-            for batch in iterator:
+            for batch in batches:
                 end_with_interpreter()
                 self.notify("on_batch_begin", batch=batch, training=training)
                 step = step_fn(batch, **fit_params)
@@ -206,9 +209,24 @@ class SeriesNet(skorch.NeuralNet):
         means = torch.stack([torch.stack([t[n] for t in terms]).mean() for n in names])
         self._record_epoch(dict(zip(names, means.tolist(), strict=True)), prefix)
         if training:
+            self.begun_epoch_ = None
             metrics = self.module_.epoch_metrics()
             for name, value in metrics.items():
                 self.history.record(name, value.item())
+
+    def _begin_epoch(self, iterator):
+        """Batches of an epoch and the terms of those before, where it was left."""
+        device, left = torch.device(self.device), self.begun_epoch_
+        if left is None:
+            left = {"random": random_state(device), "terms": []}
+        self.begun_epoch_, terms, batches = left, left["terms"], iter(iterator)
+        if terms:
+            now = random_state(device)
+            set_random_state(left["random"], device)
+            for _ in terms:  # the same batches are drawn
+                next(batches)
+            set_random_state(now, device)
+        return batches, terms
 
     def _validation_draws(self):
         device = torch.device(self.device)

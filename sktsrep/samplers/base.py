@@ -244,7 +244,9 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
             tokens = validate_tokens(X, None, self.n_codes)
             self.n_codes_ = self.n_codes or int(tokens.max()) + 1
             return tokens
-        self.tokenizer_ = fitted_copy(self.tokenizer, X, self.random_state, context)
+        self.tokenizer_ = fitted_copy(
+            self.tokenizer, X, self.random_state, context, self.checkpoint
+        )
         fitted_shape = getattr(self.tokenizer_, "sample_shape_", self.sample_shape_)
         if fitted_shape != self.sample_shape_:
             raise ValueError(
