@@ -8,6 +8,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
 from sktsrep._axes import warn_of_axes
+from sktsrep._gaps import pad_ends
 from sktsrep._inputs import (
     as_array_like,
     check_finite,
@@ -37,7 +38,14 @@ _CODES_PER_VALUE = 100
 
 
 def validate_series(
-    estimator, X, y="no_validation", *, reset, allow_nan=False, any_length=False
+    estimator,
+    X,
+    y="no_validation",
+    *,
+    reset,
+    allow_nan=False,
+    any_length=False,
+    pad=False,
 ):
     """Check a collection of series, or of their spectrograms.
 
@@ -59,6 +67,9 @@ def validate_series(
         length.
     any_length : bool
         Whether series in a list may also have other lengths than those of ``fit``.
+    pad : bool
+        Whether all series of a list may be shorter than those of ``fit``: they then
+        end with NaN.
 
     Returns
     -------
@@ -80,12 +91,15 @@ def validate_series(
         When ``reset`` and the axes seem to be in another order.
     """
     name = type(estimator).__name__
-    is_free = any_length and is_list_of_series(X)
+    is_list = is_list_of_series(X)
+    is_free = any_length and is_list
     n_fixed = -1 if is_free else None
     given = X = as_array_like(X, "X", pad=allow_nan)
     if not isinstance(y, str) and y is not None:
         _check_labels(y)
     if not reset:
+        if pad and is_list:
+            X = pad_ends(X, max(X.shape[-1], estimator.sample_shape_[-1]))
         X = _with_axes_of(X, estimator.sample_shape_)
         _check_sample_axes(X, name, estimator.sample_shape_)
     checks = {"dtype": _FLOATS, "allow_nd": True, "ensure_all_finite": False}

@@ -16,6 +16,7 @@ from sktsrep._calibration import _TailProbability, mean_nearby
 from sktsrep._callbacks import CallbackSupportMixin
 from sktsrep._device import random_seed
 from sktsrep._fit import fitted_copy, training_fit
+from sktsrep._gaps import observed_lengths, pad_ends, to_length
 from sktsrep._holdout import held_out_rows, n_held_out
 from sktsrep._neighbors import (
     channel_units,
@@ -239,6 +240,8 @@ class AnomalyDetector(
         """
         series = validate_series(self, X, reset=True, allow_nan=self._takes_gaps)
         check_n_axes(series, type(self).__name__, 3)
+        self._n_timepoints = int(observed_lengths(series).max())
+        series = series[..., : self._n_timepoints]
         held_out = self._held_out(series)
         context = self._init_callback_context(max_subtasks=1)
         context.call_on_fit_task_begin(estimator=self)
@@ -410,7 +413,10 @@ class AnomalyDetector(
 
     def _check(self, X):
         check_is_fitted(self)
-        return validate_series(self, X, reset=False, allow_nan=self._takes_gaps)
+        X = validate_series(
+            self, X, reset=False, allow_nan=self._takes_gaps, pad=self._takes_gaps
+        )
+        return X, to_length(X, self._n_timepoints, type(self).__name__)
 
     def _score_series(self, unusual):
         means = {name: np.nanmean(x, axis=1) for name, x in unusual.items()}
@@ -434,7 +440,8 @@ class AnomalyDetector(
             At most 0, low for unusual series: log probability that a usual series is as
             unusual, mean over the components.
         """
-        return self._score_series(self._all_unusual(self._check(X)))
+        _, series = self._check(X)
+        return self._score_series(self._all_unusual(series))
 
     def score_timepoints(self, X):
         """Compute how usual timepoints are.
@@ -449,12 +456,15 @@ class AnomalyDetector(
         ndarray of shape (n_samples, n_timepoints)
             At most 0, low for unusual timepoints: log probability that a usual
             timepoint is as unusual, mean over the components. The distances of a series
-            to its neighbors count for all its timepoints. NaN where reconstruction or
-            likelihood are in use and a series has no value.
+            to its neighbors count for all its timepoints. NaN where a series has no
+            value.
         """
-        X = self._check(X)
-        scores = self._score_time(self._all_unusual(X))
-        return np.broadcast_to(scores, (len(X), X.shape[-1])).copy()
+        X, series = self._check(X)
+        scores = self._score_time(self._all_unusual(series))
+        scores = np.broadcast_to(scores, (len(X), self._n_timepoints))
+        scores = pad_ends(scores, X.shape[-1])
+        is_missing = np.isnan(X).reshape(len(X), -1, X.shape[-1]).all(axis=1)
+        return np.where(is_missing, np.nan, scores)
 
     def decision_function(self, X):
         """Compute :meth:`score_samples` minus ``offset_``.

@@ -27,9 +27,9 @@ class VAE(ScoreSamplesMixin, SpectralEstimator):
     latent vector, and decode it. The likelihood has one variance for all values. It is
     learned, and set at the end to what maximizes the bound of the training data.
 
-    It is a model of one length, that of the longest series in ``fit``. Shorter ones
-    enter with their last value held, and missing values are bridged by lines; the
-    likelihood is that of the known values.
+    It is a model of one length, that of the array in ``fit`` or of the longest series
+    in a list. Shorter ones enter with their last value held, and missing values are
+    bridged by lines; the likelihood is that of the known values.
 
     Parameters
     ----------

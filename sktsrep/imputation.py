@@ -163,7 +163,8 @@ class GaussianImputer(
             raise ValueError("X has no observed value.")
         n_most = min(_MOST_SERIES, max(_MOST_VALUES // X[0].size, 1))
         rows = np.linspace(0, len(X) - 1, min(n_most, len(X))).round().astype(int)
-        series = _with_channels(X[rows]).astype(float)
+        n_observed = observed_lengths(X[~np.isnan(X).reshape(len(X), -1).all(axis=1)])
+        series = _with_channels(X[rows, ..., : n_observed.max()]).astype(float)
         self._fit_moments(series)
         series = (series - self.mean_) / self.deviation_
         self._fit_stationary(series)
@@ -269,7 +270,7 @@ class GaussianImputer(
             The series, in their float dtype. Only what is not there is still NaN.
         """
         check_is_fitted(self)
-        X = validate_series(self, X, reset=False, allow_nan=True)
+        X = validate_series(self, X, reset=False, allow_nan=True, pad=True)
         filled, _ = self._impute(X, np.isnan(X))
         lengths = observed_lengths(X)
         return filled if (lengths == X.shape[-1]).all() else end_at(filled, lengths)
@@ -296,7 +297,7 @@ class GaussianImputer(
             Gaussian.
         """
         check_is_fitted(self)
-        X = validate_series(self, X, reset=False, allow_nan=True)
+        X = validate_series(self, X, reset=False, allow_nan=True, pad=True)
         mask = np.isnan(X) if mask is None else check_mask(mask, X)
         filled, std = self._impute(X, mask)
         return (filled, std) if return_std else filled
@@ -335,8 +336,13 @@ class GaussianImputer(
         channels, times = missing
         stationary = self.level_covariance_ + self.lag_covariance_[self._n_lags - 1]
         total = self.stationary_share_ * stationary[channels, channels]
-        total += np.square(self.components_[:, channels, times]).sum(axis=0)
+        total += np.square(self._components_at(channels, times)).sum(axis=0)
         return weights, (total - (between * weights).sum(axis=0)).clip(min=0)
+
+    def _components_at(self, channels, times):
+        """Components of cells; what follows the longest series is like its end."""
+        last = self.components_.shape[2] - 1
+        return self.components_[:, channels, times.clip(max=last)]
 
     @property
     def _n_lags(self):
@@ -350,7 +356,8 @@ class GaussianImputer(
         most = self._n_lags - 1
         near = self.lag_covariance_[lags.clip(-most, most) + most, *pairs]
         near = np.where(np.abs(lags) <= most, near, 0)
-        between = self.components_[:, *cells].T @ self.components_[:, *others]
+        parts = self._components_at(*cells), self._components_at(*others)
+        between = parts[0].T @ parts[1]
         return between + self.stationary_share_ * (self.level_covariance_[pairs] + near)
 
 

@@ -1,5 +1,6 @@
 """Windows of long recordings, and back to recordings."""
 
+from itertools import repeat
 from numbers import Integral
 
 import numpy as np
@@ -51,7 +52,9 @@ class Windows(VersionedMixin, TransformerMixin, BaseEstimator):
     Notes
     -----
     Where the steps do not end with the recording, one more window does. Every timepoint
-    is thus part of some window, unless ``step`` exceeds ``length``.
+    is thus part of some window, unless ``step`` exceeds ``length`` or the window has
+    no value: there is no such window, and curves over time are NaN in its place. Memory
+    maps are not read for that, so all their windows are there.
 
     A list of numbers, or of lists of numbers, is a single recording.
 
@@ -162,14 +165,21 @@ class Windows(VersionedMixin, TransformerMixin, BaseEstimator):
 
     def _index(self, recordings):
         """Make a table of recording, start and stop of every window."""
-        last = [len(recording) - self.length for recording in recordings]
-        # Where steps reach the last start, it is there twice.
-        starts = [np.unique(np.r_[0 : end + 1 : self._step(), end]) for end in last]
+        starts = [self._starts(recording) for recording in recordings]
+        with_values = [*map(_with_values, recordings, starts, repeat(self.length))]
+        if sum(map(len, with_values)):
+            starts = with_values
         number = np.repeat(np.arange(len(starts)), [len(start) for start in starts])
         start = np.concatenate(starts)
         return pd.DataFrame(
             {"recording": number, "start": start, "stop": start + self.length}
         )
+
+    def _starts(self, recording):
+        """First timepoints of the windows of a recording."""
+        end = len(recording) - self.length
+        # Where steps reach the last start, it is there twice.
+        return np.unique(np.r_[0 : end + 1 : self._step(), end])
 
     def window_index(self, X):
         """Tell where every window comes from.
@@ -219,8 +229,9 @@ class Windows(VersionedMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         recordings = self._validate(X, reset=False)
         first = recordings[0]
-        is_regular = (len(first) - self.length) % self._step() == 0
-        if len(recordings) == 1 and is_regular and first.dtype in _FLOATS:
+        n_windows, rest = divmod(len(first) - self.length + self._step(), self._step())
+        is_one = len(recordings) == 1 and rest == 0 and first.dtype in _FLOATS
+        if is_one and (_is_mapped(first) or len(self._index(recordings)) == n_windows):
             windows = sliding_window_view(first, self.length, axis=0)[:: self._step()]
         else:
             windows = _cut(recordings, self._index(recordings), self.length)
@@ -276,8 +287,8 @@ class Windows(VersionedMixin, TransformerMixin, BaseEstimator):
             Windows in the order of :meth:`transform`; ``(n_windows, length)`` for one
             channel.
         recordings : array-like, or list
-            Where the windows come from. Only lengths, columns and indices are taken
-            from it.
+            Where the windows come from. Only lengths, columns, indices and windows
+            without a value are taken from it.
 
         Returns
         -------
@@ -378,7 +389,8 @@ class Windows(VersionedMixin, TransformerMixin, BaseEstimator):
             A number per window, which all its timepoints get, or one per timepoint of
             every window. The order is that of :meth:`transform`.
         recordings : array-like, or list
-            Where the windows come from. Only lengths and indices are taken from it.
+            Where the windows come from. Only lengths, indices and windows without a
+            value are taken from it.
 
         Returns
         -------
@@ -486,12 +498,28 @@ def _cut(recordings, index, length):
     return windows
 
 
+def _with_values(recording, starts, length):
+    """Those starts whose windows have a value; all of a memory map, to not read it."""
+    if recording.dtype.kind != "f" or _is_mapped(recording):
+        return starts
+    is_known = ~np.isnan(recording).all(axis=1)  # some channel has a value
+    n_known = np.r_[0, is_known.cumsum()]
+    return starts[n_known[starts + length] > n_known[starts]]
+
+
+def _is_mapped(array):
+    while array is not None and not isinstance(array, np.memmap):
+        array = getattr(array, "base", None)
+    return array is not None
+
+
 def _means(windows, index, recordings):
     """Weighted mean at every timepoint, recording by recording."""
-    for number, rows in index.groupby("recording"):
-        part = windows[rows.index[0] : rows.index[-1] + 1]
+    for number, recording in enumerate(recordings):
+        rows = index.index[index["recording"] == number]
+        part = windows[rows[0] : rows[-1] + 1] if len(rows) else windows[:0]
         _refuse_infinity(part)
-        mean = overlapping_mean(part, rows["start"], len(recordings[number]))
+        mean = overlapping_mean(part, index["start"][rows], len(recording))
         yield mean.astype(windows.dtype)
 
 

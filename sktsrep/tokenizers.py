@@ -698,9 +698,9 @@ class SSLVQTokenizer(ScoreSamplesMixin, SpectralEstimator):
         :meth:`score` measures reconstruction only, so it always prefers ``ssl=None``.
         For embeddings, search with the score of a probe.
         """
-        X = self._check(X)
-        if X.ndim == 4:
-            return -self._errors(X).mean(axis=1, dtype=np.float64)
+        checked = self._check(X)
+        if checked.ndim == 4:
+            return -self._errors(checked).mean(axis=1, dtype=np.float64)
         return np.nanmean(self.score_timepoints(X), axis=1)
 
     def score_timepoints(self, X):

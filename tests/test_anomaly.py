@@ -453,7 +453,8 @@ def test_gaps_and_ends_of_shapes_are_bridged():
     )
     assert (bridged[5, :, 30:] == bridged[5, :, 29:30]).all()
     assert np.isfinite(detector.score_samples(X)).all()
-    assert np.isfinite(detector.score_timepoints(X)).all()
+    is_missing = np.isnan(X).all(axis=1)
+    np.testing.assert_array_equal(np.isnan(detector.score_timepoints(X)), is_missing)
     lists = [x[:, : 30 if i == 5 else 50] for i, x in enumerate(X)]
     np.testing.assert_array_equal(
         detector.score_samples(lists), detector.score_samples(X)
@@ -559,3 +560,20 @@ def test_gaps_count_for_nothing():
     np.testing.assert_array_equal(np.isnan(by_time), np.isnan(X))
     with pytest.raises(ValueError, match="contains NaN"):
         AnomalyDetector(PCA(3)).fit(X)
+
+
+def test_series_end_where_they_end():
+    X, _ = waves(n_samples=30)
+    lists = [x[: 50 - i] for i, x in enumerate(X)]
+    detector = AnomalyDetector(scores=["shape", "values"]).fit(lists)
+    scores = detector.score_samples(lists)
+    np.testing.assert_array_equal(detector.score_samples(lists[5:]), scores[5:])
+    padded = np.full((30, 70), np.nan)
+    for row, x in zip(padded, lists, strict=True):
+        row[: len(x)] = x
+    other = AnomalyDetector(scores=["shape", "values"]).fit(padded)
+    np.testing.assert_array_equal(other.score_samples(padded), scores)
+    timepoints = other.score_timepoints(padded)
+    np.testing.assert_array_equal(np.isnan(timepoints), np.isnan(padded))
+    with pytest.raises(ValueError, match="expecting at most 50, as in fit"):
+        other.score_samples(np.ones((1, 70)))

@@ -173,6 +173,23 @@ def test_separable_covariances_tell_a_channel_from_few_series(monkeypatch):
     assert half < 0.95 * error()
 
 
+def test_padding_and_shorter_lists_change_nothing():
+    X = correlated(n_channels=2)
+    gaps = X.copy()
+    gaps[:, 0, 10:20] = np.nan
+    padded = np.pad(gaps, ((0, 0), (0, 0), (0, 9)), constant_values=np.nan)
+    one, other = GaussianImputer().fit(gaps), GaussianImputer().fit(padded)
+    assert one.prior_weight_ == other.prior_weight_
+    assert_allclose(one.transform(gaps), other.transform(padded)[..., :40])
+    filled, std = other.impute(padded, return_std=True)
+    assert np.isfinite(filled).all()
+    assert (std[..., 45:] > 0).all()
+    short = [x[:, :25] for x in gaps[:3]]
+    ended = gaps[:3].copy()
+    ended[..., 25:] = np.nan
+    assert_array_equal(one.transform(short), one.transform(ended))
+
+
 def test_long_series_are_filled_by_what_is_near(monkeypatch):
     X = correlated(n_channels=2, n_timepoints=300)
     mask = np.random.default_rng(0).random(X.shape) < 0.1

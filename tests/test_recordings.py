@@ -25,6 +25,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from sktsrep.anomaly import AnomalyDetector
+from sktsrep.datasets import make_recording
 from sktsrep.model_selection import WindowKFold
 from sktsrep.recordings import Windows
 from tests.estimators import tiny_encoder, waves
@@ -196,6 +198,30 @@ def test_no_memory_where_steps_reach_the_end():
     assert np.shares_memory(X, recording)
     assert not X.flags.writeable
     assert not np.shares_memory(Windows(8, step=5).fit_transform(recording), recording)
+
+
+def test_windows_without_a_value_are_left_out():
+    recording = make_recording(2000, n_channels=2, random_state=0).recording
+    recording.iloc[500:700] = np.nan
+    windows = Windows(50, step=20).fit(recording)
+    X, index = windows.transform(recording), windows.window_index(recording)
+    assert not np.isnan(X).all(axis=(1, 2)).any()
+    assert len(X) == len(index) < len(windows.transform(recording.fillna(0)))
+    batches = list(windows.transform_batches(recording, batch_size=7))
+    np.testing.assert_array_equal(np.concatenate(batches), X)
+    pd.testing.assert_frame_equal(windows.inverse_transform(X, recording), recording)
+    detector = AnomalyDetector().fit(X)
+    curve = windows.inverse_scores(detector.score_timepoints(X), recording)
+    np.testing.assert_array_equal(curve.isna(), recording.isna().all(axis=1))
+    make_pipeline(Windows(50, step=20), AnomalyDetector()).fit(recording)
+    nothing = np.full((100, 2), np.nan)
+    windows = Windows(50, step=20).fit(nothing)
+    assert windows.transform(nothing).shape == (4, 2, 50)  # estimators refuse them
+    both = windows.transform([nothing, recording.to_numpy()])
+    np.testing.assert_array_equal(both, X)
+    lost, found = windows.inverse_transform(both, [nothing, recording.to_numpy()])
+    assert np.isnan(lost).all()
+    np.testing.assert_array_equal(found, recording)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int16])

@@ -300,6 +300,18 @@ def test_candidates_that_fit_what_is_known_are_closer():
     assert several < 0.9 * one
 
 
+def test_all_series_may_end_before_the_array_does():
+    X, _ = waves(n_samples=20)
+    padded = np.pad(X, ((0, 0), (0, 15)), constant_values=np.nan)
+    padded[:, 20:25] = np.nan
+    sampler = tiny_sampler(tiny_tokenizer()).fit(padded)
+    assert np.isfinite(sampler.impute(padded[:3], random_state=0)).all()
+    assert np.isfinite(sampler.forecast(X[:2], 5, n_draws=2)).all()
+    assert np.isnan(sampler.sample(3)[:, 50:]).all()
+    short = sampler.impute([X[0, :30], X[1, :40]], random_state=0)
+    np.testing.assert_array_equal(short[1, :40], X[1, :40])
+
+
 def test_whole_series_do_not_change_what_others_are_filled_with(fitted):
     X, _ = waves(dtype=np.float32)
     X[::4, 20:30] = np.nan

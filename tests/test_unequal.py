@@ -314,6 +314,9 @@ def test_missing_values_are_reconstructed_and_do_not_count():
     assert np.isnan(scores).sum() == np.isnan(X).sum()
     expected = np.delete(scores[0], [7, 8]).mean()
     np.testing.assert_allclose(tokenizer.score_samples(X)[0], expected)
+    shorter = [X[0, :30], X[1, :40]]
+    means = np.nanmean(tokenizer.score_timepoints(shorter), axis=1)
+    np.testing.assert_array_equal(tokenizer.score_samples(shorter), means)
 
 
 @pytest.mark.parametrize("shuffle", [True, False])

@@ -1,6 +1,7 @@
 """What samplers of tokens share."""
 
 import functools
+import math
 from numbers import Integral, Real
 
 import numpy as np
@@ -254,7 +255,10 @@ class TokenSampler(ScoreSamplesMixin, TorchEstimator):
                 f"fitted on samples of shape {fitted_shape}."
             )
         self.n_codes_ = len(self.tokenizer_.codebook_)
-        return self.tokenizer_.encode(X)
+        tokens = self.tokenizer_.encode(X)
+        # Series may all end before the array does.
+        n_tokens = math.prod(getattr(self.tokenizer_, "token_shape_", (0,)))
+        return pad_ends(tokens, max(n_tokens, tokens.shape[1]), value=-1)
 
     def _fit_lengths(self, series, classes):
         """Learn the lengths of unequal series, and whose they are."""

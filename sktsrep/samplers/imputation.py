@@ -88,7 +88,7 @@ class ImputationMixin:
         if return_std and n_draws < 2:
             raise ValueError("return_std=True needs n_draws of at least 2.")
         frame = X if isinstance(X, pd.DataFrame) else None
-        X = validate_series(self, X, reset=False, allow_nan=True)
+        X = validate_series(self, X, reset=False, allow_nan=True, pad=True)
         mask = np.isnan(X) if mask is None else check_mask(mask, X)
         classes = self._given_classes(len(X), y)
         filled, std = np.array(X), np.zeros_like(X)
