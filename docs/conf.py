@@ -3,7 +3,10 @@
 import inspect
 import os
 import re
+from importlib import import_module
 from importlib.metadata import version as installed_version
+
+from numpydoc.xref import DEFAULT_LINKS
 
 project = "sktsrep"
 author = "The sktsrep developers"
@@ -35,6 +38,17 @@ autodoc_typehints = "none"  # docstrings tell the types
 toc_object_entries_show_parents = "hide"
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
+
+# Types of parameters that are classes of this package lead to them.
+numpydoc_xref_param_type = True
+numpydoc_xref_ignore = "all"
+numpydoc_xref_aliases = {
+    name: f"{module}.{name}"
+    for module in ("sktsrep", "sktsrep.objectives", "sktsrep.quantizers", "sktsrep.nn")
+    for name in import_module(module).__all__
+    if inspect.isclass(getattr(import_module(module), name))
+}
+DEFAULT_LINKS.clear()  # they lead out of the package
 
 # Links to other projects need the network, so they are asked for:
 # SKTSREP_INTERSPHINX=1 sphinx-build ...

@@ -1,4 +1,19 @@
-"""Representations of time series without labels, and new series from them."""
+"""Representations of time series without labels, and new series from them.
+
+Where to begin, with series ``(n_samples, [n_channels,] n_timepoints)``:
+
+- ``PretrainedEncoder().fit_transform(X)``: embeddings, without training;
+- ``SSLEncoder().fit(X)``: embeddings, trained on your series;
+- ``SSLVQTokenizer().fit(X)``: tokens, embeddings and reconstructions;
+- ``MaskGITSampler(tokenizer).fit(X).sample(100)``: new series;
+- ``GaussianImputer().fit(X).transform(gaps)``: filled gaps;
+- ``AnomalyDetector().fit(X).score_timepoints(X)``: what is unusual, and when;
+- ``Windows(length=96).fit_transform(recording)``: series from a long recording;
+- ``sktsrep.plotting`` draws all of that, ``sktsrep.metrics`` judges it, and
+  ``sktsrep.datasets`` has something to try it on.
+
+The documentation is at https://sktsrep.readthedocs.io.
+"""
 
 from importlib import import_module
 from importlib.metadata import version

@@ -1,14 +1,27 @@
-"""Make the README's pictures: run their examples and save what they draw."""
+"""Make the pictures of README and user guide: save what examples draw.
+
+python docs/images/make.py [NAME ...]
+"""
 
 import io
 import runpy
+import sys
 from pathlib import Path
 
-PICTURES = {"samples": "plot_samples.py", "embeddings": "plot_embedding_map.py"}
+PICTURES = {
+    "anomalies": "plot_anomalies.py",
+    "codebook": "plot_codebook.py",
+    "embeddings": "plot_embedding_map.py",
+    "forecast": "plot_forecast.py",
+    "gaps": "plot_fill_gaps.py",
+    "grid_search": "plot_grid_search.py",
+    "quickstart": "plot_quickstart.py",
+    "samples": "plot_samples.py",
+}
 
 
 def main():
-    """Write one small PNG per example beside this file."""
+    """Write one small PNG per example beside this file, or those that are named."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -17,8 +30,8 @@ def main():
 
     here = Path(__file__).parent
     plt.show = lambda: None  # an example shows its figure where this saves it
-    for name, example in PICTURES.items():
-        runpy.run_path(str(here.parent.parent / "examples" / example))
+    for name in sys.argv[1:] or PICTURES:
+        runpy.run_path(str(here.parent.parent / "examples" / PICTURES[name]))
         picture = io.BytesIO()
         plt.savefig(picture, dpi=100)
         plt.close("all")

@@ -99,10 +99,12 @@ class MaskGITSampler(ImputationMixin, TokenSampler):
         Called during training. Those of scikit-learn 1.9 or newer go to
         ``set_callbacks``.
     checkpoint : str or path-like, default=None
-        File that has the state of the training after every epoch, or after every second
-        where epochs are shorter. A fit with the same data and parameters goes on from
-        it, and ends with the same bits as one that was never stopped; with others it
-        raises. Needs a ``random_state`` that is an int. It stays after the fit.
+        File that has the state of the training: after every epoch, every second where
+        epochs are shorter, and every 30 seconds within longer ones. What is fitted
+        first, such as a tokenizer, has one beside it, which ends in ``.first``. A fit
+        with the same data and parameters goes on from it, and ends with the same bits
+        as one that was never stopped; with others it raises. Needs a ``random_state``
+        that is an int. It stays after the fit.
     warm_start : bool, default=False
         Whether a second ``fit`` goes on from the weights of the first, as when new data
         arrive every month. It keeps window, scaling, codebook, classes, and the fitted
