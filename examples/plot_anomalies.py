@@ -26,7 +26,8 @@ detector.fit(windows.transform(data.recording))
 
 # %%
 # Shaded stretches are what the detector calls unusual; black bars at the top are the
-# faults. It finds the spikes and the late cycles, and misses the fault with more cycles.
+# faults. It finds the spikes and the late cycles, and misses the fault with more
+# cycles.
 
 display = AnomalyDisplay.from_estimator(detector, data.recording, windows=windows)
 display.plot()

@@ -7,6 +7,7 @@ import pytest
 import torch
 from estimators import tiny_encoder, tiny_tokenizer
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import Pipeline
 
 matplotlib.use("Agg")
 
@@ -62,6 +63,16 @@ def test_a_detector_scores_the_recording(detector, recording, windows):
         unusual[begin:end] = True
     assert unusual.any()
     np.testing.assert_array_equal(unusual, scores < display.threshold)
+
+
+def test_a_pipeline_has_its_windows(detector, recording, windows):
+    expected = AnomalyDisplay.from_estimator(detector, recording, windows=windows)
+    pipeline = Pipeline([("windows", windows), ("detector", detector)])
+    display = AnomalyDisplay.from_estimator(pipeline, recording)
+    np.testing.assert_array_equal(display.scores, expected.scores)
+    assert display.threshold == expected.threshold
+    with pytest.raises(ValueError, match="windows is missing"):
+        AnomalyDisplay.from_estimator(detector, recording)
 
 
 def test_lines_have_gaps_and_the_index_is_the_time(detector, recording, windows):

@@ -88,7 +88,7 @@ class AnomalyDisplay(SeriesDisplay):
         estimator,
         recording,
         *,
-        windows,
+        windows=None,
         sampling_rate=None,
         time=None,
         channel_names=None,
@@ -100,14 +100,15 @@ class AnomalyDisplay(SeriesDisplay):
         ----------
         estimator : estimator
             Estimator with ``score_timepoints``, such as
-            :class:`~sktsrep.anomaly.AnomalyDetector`, fitted to windows. The threshold
-            is its ``timepoint_offset_``, if it has one.
+            :class:`~sktsrep.anomaly.AnomalyDetector`, fitted to windows, or a fitted
+            pipeline of :class:`~sktsrep.recordings.Windows` and such an estimator. The
+            threshold is its ``timepoint_offset_``, if it has one.
         recording : array-like of shape (n_timepoints,) or (n_timepoints, n_channels)
             Recording. A DataFrame or Series gives the names of channels, and the axis
             of time where its index has dates or times.
-        windows : Windows
+        windows : Windows, default=None
             Fitted :class:`~sktsrep.recordings.Windows` that cut the recording as the
-            training data were cut.
+            training data were cut; None is that of the pipeline.
         sampling_rate : float, default=None
             Timepoints per second, for an axis in seconds.
         time : array-like of shape (n_timepoints,), default=None
@@ -122,6 +123,8 @@ class AnomalyDisplay(SeriesDisplay):
         -------
         AnomalyDisplay
         """
+        if windows is None:
+            windows, estimator = _steps(estimator)
         require(estimator, "score_timepoints")
         _check_single(recording)
         scores = estimator.score_timepoints(windows.transform(recording))
@@ -269,6 +272,16 @@ class AnomalyDisplay(SeriesDisplay):
             alpha=0.3,
             linewidth=1,  # a single timepoint of many would be too narrow to see
         )
+
+
+def _steps(pipeline):
+    steps = getattr(pipeline, "steps", ())
+    if len(steps) != 2 or not hasattr(steps[0][1], "inverse_scores"):
+        raise ValueError(
+            "windows is missing. Give the Windows that cut the training data, or a "
+            f"pipeline of Windows and a detector, not {type(pipeline).__name__}."
+        )
+    return [step for _, step in steps]
 
 
 def _check_single(recording):
