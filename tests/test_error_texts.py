@@ -380,7 +380,7 @@ PARAMETERS = [
     (lambda: fitted("sampler").forecast(X, 0), f"horizon {AN_INT} 0 instead."),
     (
         lambda: fitted("sampler").forecast(X, 4, quantiles=[2]),
-        "quantiles must lie between 0 and 1, got [2].",
+        "quantiles must be a list of numbers between 0 and 1, got [2].",
     ),
     (
         lambda: fitted("sampler").impute(GAP, return_std=True),
@@ -528,6 +528,34 @@ TENSORS = [
     (
         lambda: functional.finite_scalar_round(torch.ones(2, 3), [3, 3]),
         "levels must hold one int per component, 3 in all, got 2 instead.",
+    ),
+    (
+        lambda: windows().transform([np.ones(9), np.ones((9, 1))]),
+        "All recordings must have a channel axis, or none must, got both.",
+    ),
+    (
+        lambda: Windows(8).fit(
+            pd.DataFrame({"when": pd.date_range("2026", periods=9)})
+        ),
+        "Every column must be a channel, but column 'when' holds datetime64[us]. Make "
+        "it the index: X.set_index('when').",
+    ),
+    (
+        lambda: windows().fill_gaps(GAP[3], lambda X: X[0]),
+        "impute must give windows of shape (1, 8), got (8,) instead.",
+    ),
+    (
+        lambda: fitted("sampler").forecast(X[:1], 2, quantiles=0.5),
+        "quantiles must be a list of numbers between 0 and 1, got 0.5.",
+    ),
+    (
+        lambda: fitted("encoder").transform(X, out=np.empty((12, 180), int)),
+        "out must be able to hold float64, got int64 instead.",
+    ),
+    (
+        lambda: plotting.AnomalyDisplay.from_estimator(fitted("vae"), X[0]),
+        "windows is missing. Give the Windows that cut the training data, or a "
+        "pipeline of Windows and a detector, not VAE.",
     ),
 ]
 

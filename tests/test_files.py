@@ -202,6 +202,16 @@ def test_names_and_labels_are_kept(path):
     assert opened.transform(frame).equals(model.transform(frame))
 
 
+def test_class_weights_have_labels_of_any_kind(tmp_path):
+    X, y = waves()
+    weights = {0: 1.0, np.int64(1): 2.5}
+    classifier = tiny_classifier(tiny_encoder(), class_weight=weights).fit(X, y)
+    classifier.save(tmp_path / "model")
+    opened = sktsrep.load(tmp_path / "model")
+    assert opened.class_weight == weights
+    np.testing.assert_array_equal(opened.predict(X), classifier.predict(X))
+
+
 def test_a_recording_and_unequal_series(path):
     rng = np.random.default_rng(0)
     walk = rng.normal(size=(600, 2)).cumsum(axis=0)

@@ -228,7 +228,11 @@ def _are_free(n_draws):
 
 
 def _check_quantiles(quantiles):
-    levels = check_array(quantiles, ensure_2d=False, input_name="quantiles")
+    levels = np.asarray(quantiles)
+    if levels.ndim == 1:
+        levels = check_array(levels, ensure_2d=False, input_name="quantiles")
     if levels.ndim != 1 or levels.min() < 0 or levels.max() > 1:
-        raise ValueError(f"quantiles must lie between 0 and 1, got {quantiles!r}.")
+        raise ValueError(
+            f"quantiles must be a list of numbers between 0 and 1, got {quantiles!r}."
+        )
     return levels
