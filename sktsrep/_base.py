@@ -31,7 +31,7 @@ from sktsrep._fit import is_nested_fit, learned_once
 from sktsrep._gaps import bridge, by_length, observed_lengths, pad_ends
 from sktsrep._holdout import held_out_rows, n_held_out
 from sktsrep._inputs import as_array_like, is_list_of_series
-from sktsrep._ranks import agree, from_first, joined, n_ranks
+from sktsrep._ranks import agree, from_first, is_first, joined, n_ranks
 from sktsrep._storage import empty_rows, row_blocks
 from sktsrep._training import FitProgress, check_callbacks, resolve_epochs, train
 from sktsrep._validation import validate_series
@@ -154,7 +154,8 @@ class TorchEstimator(VersionedMixin, CallbackSupportMixin, BaseEstimator):
                 "checkpoint needs a random_state that is an int, got "
                 f"{self.random_state!r} instead."
             )
-        check_folder(self.checkpoint)
+        if is_first():  # the others write nothing
+            check_folder(self.checkpoint)
 
     # ------------------------------------------------------------------ training
 

@@ -4,6 +4,7 @@ import glob
 import io
 import os
 import time
+from pathlib import Path
 from pickle import PicklingError
 from types import CodeType, FunctionType
 
@@ -73,8 +74,9 @@ class Checkpoint:
 
     def _contents(self):
         # What a process left that was killed while it wrote.
-        for temporary in glob.glob(f"{glob.escape(os.path.realpath(self.path))}.*.tmp"):
-            os.unlink(temporary)
+        path = Path(os.path.realpath(self.path))
+        for temporary in path.parent.glob(f"{glob.escape(path.name)}.*.tmp"):
+            temporary.unlink(missing_ok=True)
         if not os.path.exists(self.path):
             return None
         with open(self.path, "rb") as file:

@@ -1,6 +1,6 @@
 """Windows of long recordings, and back to recordings."""
 
-from itertools import repeat
+from itertools import pairwise, repeat
 from numbers import Integral
 
 import numpy as np
@@ -515,11 +515,11 @@ def _is_mapped(array):
 
 def _means(windows, index, recordings):
     """Weighted mean at every timepoint, recording by recording."""
-    for number, recording in enumerate(recordings):
-        rows = index.index[index["recording"] == number]
-        part = windows[rows[0] : rows[-1] + 1] if len(rows) else windows[:0]
-        _refuse_infinity(part)
-        mean = overlapping_mean(part, index["start"][rows], len(recording))
+    ends = np.searchsorted(index["recording"], np.arange(len(recordings)), "right")
+    for recording, (first, last) in zip(recordings, pairwise([0, *ends]), strict=True):
+        _refuse_infinity(windows[first:last])
+        starts = index["start"][first:last]
+        mean = overlapping_mean(windows[first:last], starts, len(recording))
         yield mean.astype(windows.dtype)
 
 
