@@ -229,12 +229,14 @@ class Windows(VersionedMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         recordings = self._validate(X, reset=False)
         first = recordings[0]
-        n_windows, rest = divmod(len(first) - self.length + self._step(), self._step())
-        is_one = len(recordings) == 1 and rest == 0 and first.dtype in _FLOATS
-        if is_one and (_is_mapped(first) or len(self._index(recordings)) == n_windows):
-            windows = sliding_window_view(first, self.length, axis=0)[:: self._step()]
-        else:
-            windows = _cut(recordings, self._index(recordings), self.length)
+        view = sliding_window_view(first, self.length, axis=0)[:: self._step()]
+        is_regular = (len(first) - self.length) % self._step() == 0
+        is_one = len(recordings) == 1 and is_regular and first.dtype in _FLOATS
+        if is_one and _is_mapped(first):  # whose index would be long, too
+            return _with_axes_of(X, view)
+        index = self._index(recordings)
+        is_whole = is_one and len(index) == len(view)
+        windows = view if is_whole else _cut(recordings, index, self.length)
         return _with_axes_of(X, windows)
 
     def transform_batches(self, X, batch_size=1024):
